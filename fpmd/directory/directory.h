@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The directory: which member owns which session, and who the members are. It holds this host's
+ * published sessions, a share of all hosts' records, and the sealed datagrams between members.
+ * Everything runs in the event loop; nothing here blocks. Handlers are called from the event loop,
+ * never from inside a call, but for directory_close(), which calls none.
+ */
+#ifndef HOLDFAST_DIRECTORY_H
+#define HOLDFAST_DIRECTORY_H
+
+#include <event2/event.h>
+
+#include "fpmd/error.h"
+#include "fpmd/flow.h"
+
+struct directory;
+
+enum directory_answer {
+	DIRECTORY_FOUND,     /* a member owns the session */
+	DIRECTORY_ABSENT,    /* every member of the ring said that it knows no such session */
+	DIRECTORY_TIMED_OUT, /* neither; it says nothing about the session */
+};
+
+struct directory_result {
+	enum directory_answer answer;
+	struct in6_addr owner; /* FOUND: may be this host itself, or a host that is not reachable */
+	unsigned int messages; /* datagrams sent for this look-up, requests only */
+};
+
+typedef void directory_get_fn(void *arg, const struct directory_result *result);
+
+struct directory_options {
+	char key_file[256];    /* see directory_key_load() */
+	uint16_t port;	       /* UDP */
+	uint8_t replicas;      /* 1 to 3 */
+	struct in6_addr local; /* this member's address: what datagrams come from */
+	uint32_t record_lifetime_s; /* records of an owner that was not heard of for so long are void */
+	uint32_t records_max;	    /* bound of the store */
+};
+
+enum directory_member_state {
+	MEMBER_ROUTED,	/* host route is there, no authenticated hello yet: not in the ring */
+	MEMBER_IN_RING, /* host route and hello */
+	MEMBER_SILENT,	/* in the ring, but did not answer lately */
+};
+
+struct directory_member {
+	struct in6_addr address;
+	enum directory_member_state state;
+	uint64_t epoch;	       /* of its fpmd's start; 0 while not known */
+	uint64_t heard_ms_ago; /* since the last authenticated datagram; UINT64_MAX: never */
+	uint64_t records;      /* of this owner, in this host's store */
+	bool local;
+};
+
+struct directory_handlers {
+	/* Which members there are, or a member's state or epoch, changed. */
+	void (*members_changed)(void *arg);
+	/* *member* got a segment of *flow* through our detour and has no such session. */
+	void (*refused)(void *arg, const struct in6_addr *member, const struct flow *flow);
+	/* Another member asks: does this host's kernel know the session, any state but LISTEN? */
+	bool (*has_session)(void *arg, const struct flow *flow);
+};
+
+/*
+ * Opens the socket on *options->local*, reads the key. On error nothing stays open and *error* names
+ * cause and remedy (key missing, unreadable, readable by others, too short; address not local ...).
+ */
+int directory_open(struct event_base *base, const struct directory_options *options,
+		   const struct directory_handlers *handlers, void *arg, struct directory **directory,
+		   struct error *error);
+void directory_close(struct directory *directory);
+
+/* The hosts of the member range that the routing table reaches now, without this host. */
+void directory_reachable_set(struct directory *directory, const struct in6_addr *hosts,
+			     size_t count);
+
+/* Up to *max* members, this host first; returns how many there are. */
+size_t directory_members(struct directory *directory, struct directory_member *out, size_t max);
+
+/* In the ring now (this host included)? */
+bool directory_is_member(struct directory *directory, const struct in6_addr *address);
+
+/*
+ * publish: this host owns the session; sent to the replicas until they acknowledged, again when the
+ * ring moves the record. withdraw: it ended; the record is deleted wherever it is still ours and of
+ * this version. Both return at once. publish returns false if the session was published already.
+ */
+bool directory_publish(struct directory *directory, const struct flow *flow);
+void directory_withdraw(struct directory *directory, const struct flow *flow);
+bool directory_published(struct directory *directory, const struct flow *flow);
+size_t directory_published_count(struct directory *directory);
+
+typedef void directory_session_fn(void *arg, const struct flow *flow, uint64_t age_ms);
+void directory_published_each(struct directory *directory, directory_session_fn *fn, void *arg);
+
+/*
+ * Who owns the session? Asks the record's replicas, then, on a miss, every member once (each looks
+ * into its own kernel). *fn* is called exactly once, from the event loop, within *deadline_ms*.
+ * Fails (-1, fn is not called) when too many look-ups are outstanding.
+ */
+int directory_get(struct directory *directory, const struct flow *flow, unsigned int deadline_ms,
+		  directory_get_fn *fn, void *arg);
+
+/* Negative acknowledgement: tells *member* that its detour of *flow* met no session here. */
+void directory_refuse(struct directory *directory, const struct in6_addr *member,
+		      const struct flow *flow);
+
+struct directory_counter {
+	const char *name; /* JSON key and CLI word */
+	const char *help;
+	uint64_t value;
+};
+
+size_t directory_counters(struct directory *directory, struct directory_counter *out, size_t max);
+
+#endif

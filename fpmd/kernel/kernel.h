@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * All that Holdfast asks of the kernel, and all that the kernel tells it. Two implementations,
+ * chosen when linking: kernel_linux.c (netlink and tc-bpf) and tests/kernel_mock.c.
+ *
+ * Nothing here waits: calls are single netlink transactions that the kernel answers at once; events
+ * come through the handlers from the event loop, never from inside a call.
+ *
+ * What a server's kernel does with a segment for a VIP, in this order:
+ *   SYN, or the kernel knows a socket for it                 local
+ *   came through the tunnel, no socket                       handler `stray`, tunnelled = true
+ *   has a pin                                                detour to the pin's owner
+ *   else                                                     handler `stray`
+ */
+#ifndef HOLDFAST_KERNEL_H
+#define HOLDFAST_KERNEL_H
+
+#include <event2/event.h>
+
+#include "fpmd/error.h"
+#include "fpmd/flow.h"
+
+struct kernel;
+
+#define KERNEL_OWNER_NONE 0
+
+/* How we mark packets and name our devices. Changing any of it takes a new kernel_open(). */
+struct kernel_options {
+	uint32_t mark_owner_mask; /* contiguous; its value is the owner's id, 0 is none */
+	uint32_t mark_stray_bit;  /* one bit, outside of the owner mask */
+	uint32_t mark_tunnel_bit; /* one bit, outside of the others */
+	uint16_t tunnel_port;	  /* UDP, VXLAN-GPE: 4790 by default */
+	uint32_t tunnel_vni;
+	uint16_t queue;	   /* NFQUEUE number */
+	uint32_t pins_max; /* size of the pin map */
+	struct in6_addr local_members[2]; /* outer source, by family: [0] IPv4, [1] IPv6; :: is none */
+};
+
+/* A segment that the kernel holds until kernel_stray_verdict(). */
+struct kernel_stray {
+	uint32_t id;
+	struct flow flow;
+	bool tunnelled;		/* it came through the tunnel */
+	uint16_t sender_id;	/* then: owner id of the member that sent it; KERNEL_OWNER_NONE
+				 * when that is not known any more */
+	uint32_t length;	/* of the IP packet, after GRO */
+	bool reset;		/* the segment is a RST */
+};
+
+enum kernel_verdict {
+	KERNEL_LOCAL,  /* go on to local delivery (no socket there: the kernel answers RST) */
+	KERNEL_DETOUR, /* go on to the owner given */
+	KERNEL_DROP,
+};
+
+enum kernel_session_event {
+	KERNEL_SESSION_ESTABLISHED,
+	KERNEL_SESSION_CLOSED, /* the socket is gone; TIME_WAIT may live on: verify */
+};
+
+struct kernel_handlers {
+	void (*session)(void *arg, const struct flow *flow, enum kernel_session_event event);
+	/* Session events were lost: dump the sessions again. */
+	void (*sessions_lost)(void *arg);
+	void (*stray)(void *arg, const struct kernel_stray *stray);
+	/* Local addresses changed: ask kernel_address_is_local() again. */
+	void (*addresses_changed)(void *arg);
+};
+
+/*
+ * Prepares this network namespace: tunnel device, rules, tables, nftables table, classifier on every
+ * Ethernet-like device (also on those that appear later), session events, queue. What an earlier
+ * fpmd left (pins, owners) is taken over, not flushed; a packet in between sees either the old rules or
+ * the new ones. Strays are held only after kernel_start(); until then they are dropped.
+ * What others remove later is repaired and logged.
+ * On error nothing stays behind that was not there before, and *error* names the cause and remedy
+ * (no CAP_BPF, no NFQUEUE, the queue number in use, a device of that name that is not ours ...).
+ */
+int kernel_open(struct event_base *base, const struct kernel_options *options,
+		const struct kernel_handlers *handlers, void *arg, struct kernel **kernel,
+		struct error *error);
+
+/* Begins to deliver events and strays. */
+int kernel_start(struct kernel *kernel, struct error *error);
+
+/*
+ * Frees *kernel*. keep = true leaves everything in the kernel as it is, detours live (restart,
+ * upgrade); stray handling goes first, so that strays are answered by the kernel again only with
+ * keep = false, which also removes all else that is ours and restores what was changed (rule
+ * order, forwarding).
+ */
+void kernel_close(struct kernel *kernel, bool keep);
+
+/*
+ * The whole set of VIPs (host addresses). While a VIP is in the set, a `local` route with a
+ * metric of ours stands behind the one of the address itself, so that sessions outlive the removal of the
+ * address; see kernel_vip_hold().
+ */
+int kernel_vips_set(struct kernel *kernel, const struct in6_addr *vips, size_t count,
+		    struct error *error);
+
+/* hold = false: takes away the VIP's own `local` route (no session needs it any more). */
+int kernel_vip_hold(struct kernel *kernel, const struct in6_addr *vip, bool hold,
+		    struct error *error);
+
+/* Is the address configured on a device here? Routes of ours do not count. */
+bool kernel_address_is_local(struct kernel *kernel, const struct in6_addr *address);
+
+/*
+ * Does this host translate connections to the VIP to somewhere else (Docker, kube-proxy: DNAT rules
+ * that match it, translated conntrack entries)? 1: yes, *error* says by what; 0: no.
+ */
+int kernel_vip_translated(struct kernel *kernel, const struct in6_addr *vip, struct error *error);
+
+/*
+ * An owner: mark id, rule, table with one encapsulating route per VIP, chain, right to send to us
+ * through the tunnel. Setting an id again with another address replaces it at once.
+ * Removing an owner needs its pins to be gone first.
+ */
+int kernel_owner_set(struct kernel *kernel, uint16_t id, const struct in6_addr *address,
+		     struct error *error);
+int kernel_owner_remove(struct kernel *kernel, uint16_t id, struct error *error);
+
+typedef void kernel_owner_fn(void *arg, uint16_t id, const struct in6_addr *address);
+int kernel_owners_dump(struct kernel *kernel, kernel_owner_fn *fn, void *arg, struct error *error);
+
+struct kernel_pin_change {
+	struct flow flow;
+	uint16_t old_owner; /* KERNEL_OWNER_NONE: there is no pin yet */
+	uint16_t new_owner; /* KERNEL_OWNER_NONE: remove it */
+	int status;	    /* out: 0 or a negative errno, e.g. -ENFILE: the map is full */
+};
+
+/*
+ * Installs and removes pins, in transactions as large as the kernel takes. A transaction that fails for one
+ * element is taken apart until only the faulty ones are left out; a pin that others removed (ENOENT)
+ * or added is overwritten, so that in the end the map says what the change says.
+ * Returns how many changes have a status other than 0.
+ */
+size_t kernel_pins_change(struct kernel *kernel, struct kernel_pin_change *changes, size_t count);
+
+typedef void kernel_pin_fn(void *arg, const struct flow *flow, uint16_t owner);
+int kernel_pins_dump(struct kernel *kernel, kernel_pin_fn *fn, void *arg, struct error *error);
+
+/* All sessions of the VIPs that the kernel knows: every TCP state but LISTEN, SYN_SENT, SYN_RECV, TIME_WAIT. */
+typedef void kernel_session_fn(void *arg, const struct flow *flow);
+int kernel_sessions_dump(struct kernel *kernel, kernel_session_fn *fn, void *arg,
+			 struct error *error);
+
+/* Does the kernel know the 4-tuple, in any state but LISTEN (TIME_WAIT counts)? 1, 0, or -errno. */
+int kernel_session_known(struct kernel *kernel, const struct flow *flow);
+
+/* Lets a held stray go on. *owner* counts for KERNEL_DETOUR. Each id takes one verdict. */
+void kernel_stray_verdict(struct kernel *kernel, uint32_t id, enum kernel_verdict verdict,
+			  uint16_t owner);
+
+struct kernel_counter {
+	const char *name; /* "queue-dropped", JSON key and CLI word */
+	const char *help;
+	uint64_t value;
+};
+
+/* Up to *max* counters; returns how many there are. */
+size_t kernel_counters(struct kernel *kernel, struct kernel_counter *out, size_t max);
+
+#endif
