@@ -83,13 +83,16 @@ int kernel_open(struct event_base *base, const struct kernel_options *options,
 /* Begins to deliver events and strays. */
 int kernel_start(struct kernel *kernel, struct error *error);
 
-/*
- * Frees *kernel*. keep = true leaves everything in the kernel as it is, detours live (restart,
- * upgrade); stray handling goes first, so that strays are answered by the kernel again only with
- * keep = false, which also removes all else that is ours and restores what was changed (rule
- * order, forwarding).
- */
-void kernel_close(struct kernel *kernel, bool keep);
+enum kernel_keep {
+	KERNEL_KEEP_ALL,     /* restart, upgrade: everything stays; strays are dropped until the next fpmd */
+	KERNEL_KEEP_DETOURS, /* orderly stop: only the queue rules go (strays are answered by the
+			      * kernel, as without Holdfast); pins and owners live on */
+	KERNEL_KEEP_NOTHING, /* removed from the configuration: all that is ours goes, and what was
+			      * changed (rule order, forwarding) is as before */
+};
+
+/* Frees *kernel*. Held strays are dropped. */
+void kernel_close(struct kernel *kernel, enum kernel_keep keep);
 
 /*
  * The whole set of VIPs (host addresses). While a VIP is in the set, a `local` route with a
