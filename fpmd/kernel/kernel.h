@@ -150,7 +150,10 @@ typedef void kernel_session_fn(void *arg, const struct flow *flow);
 int kernel_sessions_dump(struct kernel *kernel, kernel_session_fn *fn, void *arg,
 			 struct error *error);
 
-/* Does the kernel know the 4-tuple, in any state but LISTEN (TIME_WAIT counts)? 1, 0, or -errno. */
+/*
+ * Does the kernel know the 4-tuple? 1: a socket in any state but LISTEN and TIME_WAIT; 2: TIME_WAIT; 0: no;
+ * or -errno.
+ */
 int kernel_session_known(struct kernel *kernel, const struct flow *flow);
 
 /* Lets a held stray go on. *owner* counts for KERNEL_DETOUR. Each id takes one verdict. */
