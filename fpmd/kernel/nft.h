@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The nftables side of the kernel seam: table `ip holdfast` (and `ip6 holdfast` when there is an
+ * IPv6 local member): the order of a server's data path, the pins, who may use the tunnel. Runs on
+ * fpmd's event loop. Every change is one transaction: a packet sees the rules before or after it.
+ *
+ * struct nft remembers what it was told (sets, owners, pins), so that nft_repair() can bring back
+ * what others removed.
+ */
+#ifndef HOLDFAST_NFT_H
+#define HOLDFAST_NFT_H
+
+#include <event2/event.h>
+
+#include "fpmd/kernel/kernel.h"
+
+#define NFT_TABLE "holdfast"
+#define NFT_OWNER_CHAIN "owner_"
+#define NFT_OWNER_MAX 4095  /* greatest owner id that has a chain */
+#define NFT_COUNTERS_MAX 12 /* what nft_counters() gives at most */
+
+struct nft;
+
+/* How the kernel is asked to hold a stray. */
+enum nft_queue_kind {
+	NFT_QUEUE_NONE,	  /* strays are not held: the kernel answers them (nft_queue_off()) */
+	NFT_QUEUE_NATIVE, /* nftables' own `queue` expression */
+	NFT_QUEUE_XT,	  /* xt target NFQUEUE through nft_compat */
+};
+
+/*
+ * Opens the sockets; changes nothing yet. *options* and *tunnel_device* are copied. The device need
+ * not exist. Tables are made for the families that have a local member (options->local_members).
+ */
+int nft_open(const struct kernel_options *options, const char *tunnel_device, struct nft **nft,
+	     struct error *error);
+
+/*
+ * Makes the tables, or takes over what an earlier fpmd left: sets, owners' chains and pins stay,
+ * rules are replaced, all in one transaction per family. A pin map of another size is replaced with
+ * its pins kept (the size is then at least their number). Finds out how to queue.
+ * Strays are dropped by the rules until somebody listens on the queue.
+ * On error nothing was changed.
+ */
+int nft_setup(struct nft *nft, struct error *error);
+
+/* Valid after nft_setup(); text is "queue" or "xt NFQUEUE revision 3". */
+enum nft_queue_kind nft_queue_kind(const struct nft *nft);
+const char *nft_queue_text(const struct nft *nft);
+
+/* Takes the queue rules away: strays without a pin are left to the kernel. Pins and owners stay. */
+int nft_queue_off(struct nft *nft, struct error *error);
+
+/* Deletes the tables with all that is in them. No table there is no error. */
+int nft_teardown(struct nft *nft, struct error *error);
+
+/* Frees *nft*; the kernel's tables stay as they are. NULL is allowed. */
+void nft_close(struct nft *nft);
+
+/*
+ * Whole sets, replaced in one transaction per family. Both families may be mixed; those of a
+ * family without a table are ignored.
+ *   vips: who may be the destination inside the tunnel
+ *   members: who may send to the tunnel port
+ *   uplinks: interface indexes whose traffic may be forwarded into detours only, because it was us
+ *   who switched forwarding on there; empty by default
+ */
+int nft_vips_set(struct nft *nft, const struct in6_addr *vips, size_t count, struct error *error);
+int nft_members_set(struct nft *nft, const struct in6_addr *members, size_t count,
+		    struct error *error);
+int nft_uplinks_set(struct nft *nft, const unsigned int *ifindexes, size_t count,
+		    struct error *error);
+
+/*
+ * The chain that gives packets of a pin the owner's id, and its counter. Adding one that is there
+ * is no error; removing one that pins still point to is (nothing changes then).
+ * Ids 1..NFT_OWNER_MAX that fit the owner mask; the bits in the mark are id << ctz(mask), in the
+ * queue too.
+ */
+int nft_owner_add(struct nft *nft, uint16_t id, struct error *error);
+int nft_owner_remove(struct nft *nft, uint16_t id, struct error *error);
+bool nft_owner_known(const struct nft *nft, uint16_t id);
+
+/* The owner ids known, ascending; up to *max*; returns how many there are. After a takeover these
+ * are the chains that were found. */
+size_t nft_owners(const struct nft *nft, uint16_t *ids, size_t max);
+
+/* Packets and bytes (IP length, GRO'd segments count as one packet) detoured to the owner. */
+int nft_owner_counter(struct nft *nft, uint16_t id, uint64_t *packets, uint64_t *bytes,
+		      struct error *error);
+
+/*
+ * As kernel_pins_change(). Duplicates in *changes* take effect in their order. Statuses: -ENFILE
+ * map full, -ENOENT the new owner is unknown, -EAFNOSUPPORT no table of that family, -EINVAL not a
+ * TCP flow or families mixed; else what the kernel said.
+ */
+size_t nft_pins_change(struct nft *nft, struct kernel_pin_change *changes, size_t count);
+
+/* As kernel_pins_dump(): from the kernel, not from memory. */
+int nft_pins_dump(struct nft *nft, kernel_pin_fn *fn, void *arg, struct error *error);
+
+/* Counters of the rules (packets); as kernel_counters(). */
+size_t nft_counters(struct nft *nft, struct kernel_counter *out, size_t max);
+
+/*
+ * Watches for others who change our tables. *changed* runs from the event loop, soon after
+ * the change and at most once a second; *what* names it for the log ("rule in chain stray
+ * deleted by another program", "notifications were lost"). It should call nft_repair().
+ */
+typedef void nft_changed_fn(void *arg, const char *what);
+int nft_watch(struct nft *nft, struct event_base *base, nft_changed_fn *changed, void *arg,
+	      struct error *error);
+
+/*
+ * Brings the tables back to what they were told to hold. *restored* (may be NULL) gets how
+ * many pins had to be put right.
+ */
+int nft_repair(struct nft *nft, size_t *restored, struct error *error);
+
+/* As kernel_vip_translated(). */
+int nft_translated(struct nft *nft, const struct in6_addr *vip, struct error *error);
+
+#endif
