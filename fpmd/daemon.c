@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The daemon's life: what zebra sends is put into effect. Kernel and directory are opened together as soon as
+ * the configuration is complete, tried again while something is missing, and closed only when the configuration
+ * is really gone; without zebra everything goes on as it is.
+ */
+#include "fpmd/daemon.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "fpmd/log.h"
+
+#define TICK_MS	     50
+#define SLOW_TICK_MS 2000
+/* A zebra that starts again, or frr-reload, shows an empty configuration for a moment. */
+#define REMOVE_AFTER_S 15
+#define RECORDS_MAX    4000000
+
+uint64_t daemon_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void send_status(struct daemon *d)
+{
+	char *lines[PROBLEM_COUNT];
+	size_t count = 0;
+
+	for (size_t i = 0; i < PROBLEM_COUNT; i++)
+		if (d->problems[i][0])
+			lines[count++] = d->problems[i];
+	if (d->fpm)
+		fpm_server_status(d->fpm, lines, count);
+}
+
+void daemon_problem(struct daemon *d, enum problem problem, const char *format, ...)
+{
+	char *text = d->problems[problem], line[ERROR_TEXT_SIZE] = "";
+	va_list args;
+
+	if (format) {
+		va_start(args, format);
+		vsnprintf(line, sizeof(line), format, args);
+		va_end(args);
+	}
+	if (!strcmp(text, line))
+		return;
+	if (line[0])
+		log_error("%s", line);
+	else
+		log_info("solved: %s", text);
+	memcpy(text, line, sizeof(line));
+	send_status(d);
+}
+
+static void addresses_changed(void *arg)
+{
+	struct daemon *d = arg;
+	struct error error;
+
+	if (vips_apply(d, VIPS_CHANGED, &error))
+		log_error("vips: %s", error.text);
+}
+
+static void members_changed(void *arg)
+{
+	members_apply(arg);
+}
+
+static const struct kernel_handlers kernel_handlers = {
+	.session = sessions_event,
+	.sessions_lost = sessions_lost,
+	.stray = rescue_stray,
+	.addresses_changed = addresses_changed,
+};
+
+static const struct directory_handlers directory_handlers = {
+	.members_changed = members_changed,
+	.refused = rescue_refused,
+	.has_session = sessions_has,
+};
+
+static int open_directory(struct daemon *d, struct error *error)
+{
+	const struct settings *s = &d->settings;
+	struct directory_options options = {
+		.port = s->directory_port,
+		.replicas = s->directory_replicas,
+		.local = settings_local_member(s),
+		.record_lifetime_s = s->record_lifetime_s,
+		.records_max = RECORDS_MAX,
+	};
+
+	memcpy(options.key_file, s->key_file, sizeof(options.key_file));
+	return directory_open(d->base, &options, &directory_handlers, d, &d->directory, error);
+}
+
+static int open_kernel(struct daemon *d, struct error *error)
+{
+	const struct settings *s = &d->settings;
+	struct kernel_options options = {
+		.mark_owner_mask = s->mark_owner_mask,
+		.mark_stray_bit = s->mark_stray_bit,
+		.mark_tunnel_bit = s->mark_tunnel_bit,
+		.tunnel_port = s->tunnel_port,
+		.tunnel_vni = s->tunnel_vni,
+		.queue = s->queue,
+		.pins_max = s->pins_max,
+		.local_members = {s->local_members[0], s->local_members[1]},
+	};
+
+	return kernel_open(d->base, &options, &kernel_handlers, d, &d->kernel, error);
+}
+
+/* Pins and owners: from the kernel at the first time, from our own tables when it was built anew. */
+static int take_over(struct daemon *d, struct error *error)
+{
+	d->pins.max = d->settings.pins_max;
+	if (pins_count(&d->pins))
+		return rescue_reinstall(d) ? error_set(error, "not all pins could be installed again")
+					   : 0;
+	owners_init(&d->owners, d->settings.mark_owner_mask);
+	if (kernel_owners_dump(d->kernel, members_adopt_owner, d, error) ||
+	    kernel_pins_dump(d->kernel, rescue_adopt_pin, d, error))
+		return -1;
+	if (pins_count(&d->pins))
+		log_info("pins: %zu taken over from the kernel", pins_count(&d->pins));
+	return 0;
+}
+
+static void stop(struct daemon *d, enum kernel_keep keep)
+{
+	if (!daemon_running(d))
+		return;
+	rescue_abandon(d);
+	closings_clear(&d->closings);
+	directory_close(d->directory);
+	kernel_close(d->kernel, keep);
+	d->directory = NULL;
+	d->kernel = NULL;
+	if (keep != KERNEL_KEEP_ALL)
+		pins_clear(&d->pins);
+	log_info("stopped: %s", keep == KERNEL_KEEP_ALL		? "kernel state stays"
+				: keep == KERNEL_KEEP_DETOURS	? "detours stay, strays are answered by the kernel"
+								: "all kernel state removed");
+}
+
+static void start(struct daemon *d)
+{
+	char text[ADDRESS_TEXT_SIZE];
+	struct in6_addr local = settings_local_member(&d->settings);
+	struct error error;
+
+	if (daemon_running(d) || !d->configured)
+		return;
+	if (open_directory(d, &error)) {
+		daemon_problem(d, PROBLEM_DIRECTORY, "%s", error.text);
+		return;
+	}
+	daemon_problem(d, PROBLEM_DIRECTORY, NULL);
+	if (open_kernel(d, &error)) {
+		daemon_problem(d, PROBLEM_KERNEL, "%s", error.text);
+		directory_close(d->directory);
+		d->directory = NULL;
+		return;
+	}
+	d->running = d->settings;
+	if (take_over(d, &error) || vips_apply(d, VIPS_START, &error) || sessions_read(d, &error) ||
+	    vips_apply(d, VIPS_CHANGED, &error) || kernel_start(d->kernel, &error)) {
+		daemon_problem(d, PROBLEM_KERNEL, "%s", error.text);
+		stop(d, KERNEL_KEEP_ALL);
+		return;
+	}
+	daemon_problem(d, PROBLEM_KERNEL, NULL);
+	members_apply(d);
+	log_info("running: member %s, %zu prefixes, %zu sessions, %zu pins",
+		 address_text(&local, text), d->vip_count, directory_published_count(d->directory),
+		 pins_count(&d->pins));
+}
+
+static bool needs_restart(const struct settings *old, const struct settings *new)
+{
+	return memcmp(old->local_members, new->local_members, sizeof(old->local_members)) ||
+	       strcmp(old->key_file, new->key_file) || old->directory_port != new->directory_port ||
+	       old->directory_replicas != new->directory_replicas ||
+	       old->record_lifetime_s != new->record_lifetime_s ||
+	       old->tunnel_port != new->tunnel_port || old->tunnel_vni != new->tunnel_vni ||
+	       old->mark_owner_mask != new->mark_owner_mask ||
+	       old->mark_stray_bit != new->mark_stray_bit ||
+	       old->mark_tunnel_bit != new->mark_tunnel_bit || old->queue != new->queue ||
+	       old->pins_max != new->pins_max;
+}
+
+static bool kernel_layout_differs(const struct settings *old, const struct settings *new)
+{
+	return old->tunnel_port != new->tunnel_port || old->tunnel_vni != new->tunnel_vni ||
+	       old->mark_owner_mask != new->mark_owner_mask ||
+	       old->mark_stray_bit != new->mark_stray_bit ||
+	       old->mark_tunnel_bit != new->mark_tunnel_bit || old->pins_max != new->pins_max ||
+	       memcmp(old->local_members, new->local_members, sizeof(old->local_members));
+}
+
+static void remove_all(evutil_socket_t fd, short what, void *arg)
+{
+	struct daemon *d = arg;
+
+	log_info("the configuration was removed");
+	stop(d, KERNEL_KEEP_NOTHING);
+	pins_clear(&d->pins);
+	for (size_t i = 0; i < PROBLEM_COUNT; i++)
+		daemon_problem(d, (enum problem)i, NULL);
+}
+
+static void on_config(void *arg, const Holdfast__Config *config)
+{
+	struct daemon *d = arg;
+	const char *missing;
+	struct settings settings;
+	struct error error;
+
+	if (settings_from_config(config, &settings, &error)) {
+		daemon_problem(d, PROBLEM_CONFIG, "configuration refused, the last one stays: %s",
+			       error.text);
+		return;
+	}
+	log_set_debug(settings.debug);
+	missing = settings_missing(&settings);
+	if (missing) {
+		struct timeval wait = {.tv_sec = REMOVE_AFTER_S};
+		bool empty = !settings.vip_count && !settings.range_count;
+
+		d->configured = false;
+		if (empty)
+			daemon_problem(d, PROBLEM_CONFIG, NULL);
+		else
+			daemon_problem(d, PROBLEM_CONFIG, "%s: nothing is changed until it is",
+				       missing);
+		if (empty && daemon_running(d))
+			evtimer_add(d->remove_timer, &wait);
+		return;
+	}
+	evtimer_del(d->remove_timer);
+	daemon_problem(d, PROBLEM_CONFIG, NULL);
+	d->settings = settings;
+	d->configured = true;
+
+	if (daemon_running(d) && needs_restart(&d->running, &settings)) {
+		bool rebuild = kernel_layout_differs(&d->running, &settings);
+
+		log_info("the configuration changed: opening anew");
+		rescue_abandon(d);
+		closings_clear(&d->closings);
+		directory_close(d->directory);
+		kernel_close(d->kernel, rebuild ? KERNEL_KEEP_NOTHING : KERNEL_KEEP_ALL);
+		d->directory = NULL;
+		d->kernel = NULL;
+		if (d->running.mark_owner_mask != settings.mark_owner_mask) {
+			pins_clear(&d->pins);
+			d->reach.count = 0;
+			members_routes_changed(d);
+		}
+	}
+	if (daemon_running(d)) {
+		d->running = settings;
+		addresses_changed(d);
+		members_routes_changed(d);
+	} else {
+		start(d);
+	}
+}
+
+static void on_route(void *arg, const Holdfast__Route *route)
+{
+	static struct route_next_hop hops[ROUTE_NEXT_HOPS_MAX];
+	struct daemon *d = arg;
+	struct prefix_address prefix;
+	size_t count = route->n_next_hops;
+
+	if (settings_prefix(route->prefix, &prefix)) {
+		log_warn("fpm: a route without a prefix: skipped");
+		return;
+	}
+	if (count > ROUTE_NEXT_HOPS_MAX) {
+		log_warn("fpm: a route with %zu next hops: only %d are kept", count,
+			 ROUTE_NEXT_HOPS_MAX);
+		count = ROUTE_NEXT_HOPS_MAX;
+	}
+	for (size_t i = 0; i < count; i++) {
+		const Holdfast__NextHop *hop = route->next_hops[i];
+
+		memset(&hops[i], 0, sizeof(hops[i]));
+		if (hop->gateway.len)
+			address_from_bytes(hop->gateway.data, hop->gateway.len, &hops[i].gateway);
+		snprintf(hops[i].interface, sizeof(hops[i].interface), "%s", hop->interface);
+		hops[i].weight = hop->weight;
+	}
+	switch (routes_update(&d->routes, &prefix, route->connected, hops, count)) {
+	case 1:
+		members_routes_changed(d);
+		break;
+	case -1:
+		log_error("fpm: no room for a route");
+		break;
+	}
+}
+
+static void on_connected(void *arg)
+{
+	struct daemon *d = arg;
+
+	routes_replay_begin(&d->routes);
+	send_status(d);
+}
+
+static void on_disconnected(void *arg)
+{
+}
+
+static void on_replay_end(void *arg)
+{
+	struct daemon *d = arg;
+	size_t gone = routes_replay_end(&d->routes);
+
+	log_debug(TOPIC_FPM, "fpm: replay ended, %zu routes are gone", gone);
+	d->replayed = true;
+	members_routes_changed(d);
+}
+
+static void on_show(void *arg, const Holdfast__ShowRequest *request)
+{
+	struct daemon *d = arg;
+	char *text = show_render(d, request->topic, request->json);
+
+	fpm_server_show_reply(d->fpm, request->id, text ? text : "% fpmd: no memory\n");
+	free(text);
+}
+
+static const struct fpm_handlers fpm_handlers = {
+	.connected = on_connected,
+	.disconnected = on_disconnected,
+	.config = on_config,
+	.route = on_route,
+	.replay_end = on_replay_end,
+	.show = on_show,
+};
+
+static void tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct daemon *d = arg;
+	uint64_t now = daemon_now_ms();
+	bool slow = now >= d->slow_tick_ms + SLOW_TICK_MS;
+	struct error error;
+
+	if (slow)
+		d->slow_tick_ms = now;
+	if (!daemon_running(d)) {
+		if (slow)
+			start(d);
+		return;
+	}
+	sessions_tick(d);
+	rescue_tick(d);
+	members_tick(d);
+	if (slow && vips_apply(d, VIPS_LOOK, &error))
+		log_error("vips: %s", error.text);
+}
+
+int daemon_open(struct event_base *base, const char *socket_path, struct daemon **out,
+		struct error *error)
+{
+	struct timeval period = {.tv_usec = TICK_MS * 1000};
+	struct daemon *d = calloc(1, sizeof(*d));
+
+	if (!d)
+		return error_set(error, "no memory");
+	d->base = base;
+	d->started_ms = daemon_now_ms();
+	d->decide_event = event_new(base, -1, 0, rescue_decide, d);
+	d->remove_timer = evtimer_new(base, remove_all, d);
+	d->tick_timer = event_new(base, -1, EV_PERSIST, tick, d);
+	if (!d->decide_event || !d->remove_timer || !d->tick_timer ||
+	    evtimer_add(d->tick_timer, &period)) {
+		daemon_close(d, KERNEL_KEEP_ALL);
+		return error_set(error, "no memory");
+	}
+	if (fpm_server_open(base, socket_path, &fpm_handlers, d, &d->fpm, error)) {
+		daemon_close(d, KERNEL_KEEP_ALL);
+		return -1;
+	}
+	*out = d;
+	return 0;
+}
+
+void daemon_close(struct daemon *d, enum kernel_keep keep)
+{
+	stop(d, keep);
+	fpm_server_close(d->fpm);
+	routes_clear(&d->routes);
+	pins_clear(&d->pins);
+	if (d->decide_event)
+		event_free(d->decide_event);
+	if (d->remove_timer)
+		event_free(d->remove_timer);
+	if (d->settle_timer)
+		event_free(d->settle_timer);
+	if (d->tick_timer)
+		event_free(d->tick_timer);
+	free(d);
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The daemon's state, shared by the files that act on it (daemon.c, members.c, vips.c, sessions.c,
+ * rescue.c, show.c). One thread, one event loop. It serves (kernel and directory open) or it does not,
+ * never half.
+ */
+#ifndef HOLDFAST_DAEMON_H
+#define HOLDFAST_DAEMON_H
+
+#include <event2/event.h>
+
+#include "fpmd/closing.h"
+#include "fpmd/directory/directory.h"
+#include "fpmd/fpm_server.h"
+#include "fpmd/kernel/kernel.h"
+#include "fpmd/owner.h"
+#include "fpmd/pin.h"
+#include "fpmd/reach.h"
+#include "fpmd/routes.h"
+#include "fpmd/settings.h"
+#include "fpmd/stray.h"
+
+/* name in JSON (camel case of the words), words in the CLI, meaning */
+#define DAEMON_COUNTERS(COUNTER)                                                                   \
+	COUNTER(strays, "strays", "segments that met no session and no pin here")                  \
+	COUNTER(strays_tunnelled, "strays-tunnelled", "segments that came by a detour and met no session") \
+	COUNTER(strays_unexpected, "strays-unexpected", "held segments of addresses that are no prefix") \
+	COUNTER(lookups, "lookups", "look-ups for strays")                                         \
+	COUNTER(lookup_messages, "lookup-messages", "datagrams sent for them")                     \
+	COUNTER(lookups_found, "lookups-found", "answered with an owner")                          \
+	COUNTER(lookups_absent, "lookups-absent", "answered with: nobody has it")                  \
+	COUNTER(lookups_timed_out, "lookups-timed-out", "without an answer in time")               \
+	COUNTER(lookups_refused, "lookups-refused", "not begun: too many outstanding")             \
+	COUNTER(segments_detoured, "segments-detoured", "held segments sent on to their owner")    \
+	COUNTER(segments_local, "segments-local", "held segments given back to this host's kernel") \
+	COUNTER(segments_dropped, "segments-dropped", "held segments dropped (the client sends them again)") \
+	COUNTER(detours, "detours", "pins installed")                                              \
+	COUNTER(pins_full, "pins-full", "detours without a pin: the table is full")                \
+	COUNTER(pins_failed, "pins-failed", "pins that the kernel did not take")                   \
+	COUNTER(pins_moved, "pins-moved", "pins that a check gave another owner")                  \
+	COUNTER(pins_ended, "pins-ended", "pins removed: a check found no such session")           \
+	COUNTER(pins_accepted, "pins-accepted", "pins removed: a new connection of the same 4-tuple was accepted here") \
+	COUNTER(pins_refused, "pins-refused", "pins removed: the owner had no such session")       \
+	COUNTER(pins_owner_gone, "pins-owner-gone", "pins removed: the owner's host is gone")      \
+	COUNTER(pins_taken_over, "pins-taken-over", "pins found in the kernel at the start")       \
+	COUNTER(pin_checks, "pin-checks", "look-ups that verify a pin")                            \
+	COUNTER(refusals_sent, "refusals-sent", "negative acknowledgements sent")                  \
+	COUNTER(refusals_received, "refusals-received", "negative acknowledgements received")      \
+	COUNTER(sessions_begun, "sessions-begun", "connections accepted, and those found at the start") \
+	COUNTER(sessions_ended, "sessions-ended", "sessions whose end the kernel confirmed")       \
+	COUNTER(sessions_resynced, "sessions-resynced", "times the socket table was read again after lost events") \
+	COUNTER(isolations, "isolations", "times all members vanished at once")                    \
+	COUNTER(owners_exhausted, "owners-exhausted", "owners for which no mark id was free")
+
+struct daemon_counters {
+#define COUNTER(field, words, help) uint64_t field;
+	DAEMON_COUNTERS(COUNTER)
+#undef COUNTER
+};
+
+enum problem {
+	PROBLEM_CONFIG,
+	PROBLEM_DIRECTORY,
+	PROBLEM_KERNEL,
+	PROBLEM_VIP,
+	PROBLEM_PINS,
+	PROBLEM_COUNT,
+};
+
+struct vip {
+	struct in6_addr address;
+	bool local;	 /* the address is on a device here */
+	bool served;	 /* in the kernel's set: local, or held for sessions that are left */
+	bool translated; /* refused: the host translates it */
+	uint64_t sessions;
+};
+
+struct decision {
+	struct stray *stray;
+	enum kernel_verdict verdict;
+	uint16_t owner;
+	bool timed_out;
+};
+
+#define DECISIONS_MAX 256
+
+struct daemon {
+	struct event_base *base;
+	uint64_t started_ms;
+	struct daemon_counters counters;
+
+	/* What zebra told (fpm events). */
+	struct fpm_server *fpm;
+	struct settings settings;
+	bool configured; /* settings are complete */
+	bool replayed;	 /* routes are complete: a replay ended since the start */
+	struct routes routes;
+	struct event *remove_timer; /* pending: the configuration is empty */
+
+	/* What is running; both or none. */
+	struct kernel *kernel;
+	struct directory *directory;
+	struct settings running; /* what they were opened with */
+
+	/* Members (members.c). */
+	struct reach reach;
+	struct owners owners;
+	struct event *settle_timer;
+	uint64_t settle_since_ms; /* 0: not pending */
+
+	/* VIPs (vips.c). */
+	struct vip vips[SETTINGS_VIPS_MAX];
+	size_t vip_count;
+	uint64_t translated_checked_ms;
+
+	/* Sessions (sessions.c). */
+	struct closings closings;
+
+	/* Strays and pins (rescue.c). */
+	struct strays strays;
+	struct pins pins;
+	struct question *questions;
+	struct decision decisions[DECISIONS_MAX];
+	size_t decision_count;
+	struct event *decide_event;
+
+	struct event *tick_timer;
+	uint64_t slow_tick_ms;
+	char problems[PROBLEM_COUNT][ERROR_TEXT_SIZE];
+};
+
+/* daemon.c */
+int daemon_open(struct event_base *base, const char *socket_path, struct daemon **daemon,
+		struct error *error);
+void daemon_close(struct daemon *daemon, enum kernel_keep keep);
+uint64_t daemon_now_ms(void);
+static inline bool daemon_running(const struct daemon *d)
+{
+	return d->kernel;
+}
+/* Sets or clears (format NULL) what stops us; logs it and tells zebra when it changed. */
+void daemon_problem(struct daemon *d, enum problem problem, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* members.c */
+void members_routes_changed(struct daemon *d);
+void members_apply(struct daemon *d);
+void members_adopt_owner(void *d, uint16_t id, const struct in6_addr *address);
+uint16_t members_owner(struct daemon *d, const struct in6_addr *address);
+bool members_is_local(const struct daemon *d, const struct in6_addr *address);
+void members_tick(struct daemon *d);
+
+/* vips.c */
+enum vips_reason {
+	VIPS_START,   /* sessions are not known yet */
+	VIPS_CHANGED, /* configuration or addresses */
+	VIPS_LOOK,    /* time passed: did the last session of a VIP end? */
+};
+int vips_apply(struct daemon *d, enum vips_reason reason, struct error *error);
+struct vip *vips_find(struct daemon *d, const struct in6_addr *address);
+
+/* sessions.c */
+int sessions_read(struct daemon *d, struct error *error);
+void sessions_event(void *d, const struct flow *flow, enum kernel_session_event event);
+void sessions_lost(void *d);
+bool sessions_has(void *d, const struct flow *flow);
+void sessions_tick(struct daemon *d);
+
+/* rescue.c */
+void rescue_stray(void *d, const struct kernel_stray *stray);
+void rescue_refused(void *d, const struct in6_addr *member, const struct flow *flow);
+void rescue_accepted(struct daemon *d, const struct flow *flow);
+void rescue_owner_gone(struct daemon *d, uint16_t owner);
+void rescue_adopt_pin(void *d, const struct flow *flow, uint16_t owner);
+int rescue_reinstall(struct daemon *d);
+void rescue_decide(evutil_socket_t fd, short what, void *d);
+/* Drops all held segments and forgets all questions: the directory or the kernel is about to be closed. */
+void rescue_abandon(struct daemon *d);
+void rescue_tick(struct daemon *d);
+
+/* show.c: the text of a show command, to be freed. NULL: no memory. */
+char *show_render(struct daemon *d, Holdfast__ShowRequest__Topic topic, bool json);
+
+#endif

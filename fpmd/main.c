@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* fpmd: options, privileges, signals, the event loop. */
+#include <cap-ng.h>
+#include <errno.h>
+#include <getopt.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "fpmd/daemon.h"
+#include "fpmd/log.h"
+
+#define SOCKET_DEFAULT "/var/run/frr/fpmd.sock"
+
+static const struct option options[] = {
+	{"socket", required_argument, NULL, 's'}, {"user", required_argument, NULL, 'u'},
+	{"daemon", no_argument, NULL, 'd'},	  {"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, 'v'},	  {NULL, 0, NULL, 0},
+};
+
+static void usage(FILE *to)
+{
+	fprintf(to,
+		"usage: fpmd [-s SOCKET] [-u USER] [-d]\n"
+		"  -s, --socket SOCKET  where zebra's module connects (default " SOCKET_DEFAULT ")\n"
+		"  -u, --user USER      when started as root: run as USER, keeping only the\n"
+		"                       capabilities that are needed\n"
+		"  -d, --daemon         log to syslog instead of standard error\n"
+		"Its configuration comes from zebra: vtysh, `configure`, `holdfast`.\n"
+		"Signals: TERM, INT: stop, detours stay, strays are answered by the kernel again;\n"
+		"         USR1: stop for a restart, everything stays.\n");
+}
+
+/* CAP_NET_ADMIN: netlink, sysctl, tc; CAP_BPF and CAP_PERFMON: classifier and session events. */
+static int keep_capabilities(const char *user, struct error *error)
+{
+	static const unsigned int needed[] = {CAP_NET_ADMIN, CAP_BPF, CAP_PERFMON};
+	const struct passwd *account = user ? getpwnam(user) : NULL;
+
+	if (user && !account)
+		return error_set(error, "there is no user %s", user);
+	if (geteuid() != 0)
+		return 0;
+	capng_clear(CAPNG_SELECT_BOTH);
+	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
+		if (capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, needed[i]))
+			return error_set(error, "cannot choose capabilities");
+	if (account) {
+		if (initgroups(user, account->pw_gid) ||
+		    capng_change_id((int)account->pw_uid, (int)account->pw_gid, CAPNG_NO_FLAG))
+			return error_set(error, "cannot become user %s: %s", user, strerror(errno));
+	} else if (capng_apply(CAPNG_SELECT_CAPS)) {
+		return error_set(error, "cannot drop capabilities: %s", strerror(errno));
+	}
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		return error_set(error, "no_new_privs: %s", strerror(errno));
+	return 0;
+}
+
+struct stop_request {
+	struct event_base *base;
+	enum kernel_keep keep;
+};
+
+static void signalled(evutil_socket_t number, short what, void *arg)
+{
+	struct stop_request *stop = arg;
+
+	stop->keep = number == SIGUSR1 ? KERNEL_KEEP_ALL : KERNEL_KEEP_DETOURS;
+	log_info("signal %d: stopping", (int)number);
+	event_base_loopbreak(stop->base);
+}
+
+int main(int argc, char **argv)
+{
+	static const int signals[] = {SIGTERM, SIGINT, SIGUSR1};
+	const char *socket_path = SOCKET_DEFAULT, *user = NULL;
+	struct event *signal_events[3] = {NULL};
+	struct stop_request stop = {.keep = KERNEL_KEEP_ALL};
+	struct daemon *daemon;
+	bool background = false;
+	struct error error;
+	int option;
+
+	while ((option = getopt_long(argc, argv, "s:u:dhv", options, NULL)) != -1) {
+		switch (option) {
+		case 's':
+			socket_path = optarg;
+			break;
+		case 'u':
+			user = optarg;
+			break;
+		case 'd':
+			background = true;
+			break;
+		case 'h':
+			usage(stdout);
+			return 0;
+		case 'v':
+			puts(PACKAGE_STRING);
+			return 0;
+		default:
+			usage(stderr);
+			return 2;
+		}
+	}
+
+	log_open(!background);
+	signal(SIGPIPE, SIG_IGN);
+	if (keep_capabilities(user, &error)) {
+		log_error("%s", error.text);
+		return 1;
+	}
+	if (sodium_init() < 0) {
+		log_error("libsodium does not start");
+		return 1;
+	}
+	stop.base = event_base_new();
+	if (!stop.base) {
+		log_error("no memory");
+		return 1;
+	}
+	if (daemon_open(stop.base, socket_path, &daemon, &error)) {
+		log_error("%s", error.text);
+		event_base_free(stop.base);
+		return 1;
+	}
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+		signal_events[i] = evsignal_new(stop.base, signals[i], signalled, &stop);
+		if (!signal_events[i] || evsignal_add(signal_events[i], NULL))
+			log_warn("signal %d cannot be handled", signals[i]);
+	}
+	log_info("%s is up, waiting for zebra on %s", PACKAGE_STRING, socket_path);
+
+	event_base_dispatch(stop.base);
+
+	daemon_close(daemon, stop.keep);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		if (signal_events[i])
+			event_free(signal_events[i]);
+	event_base_free(stop.base);
+	return 0;
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Members: routes become reachable hosts, those in the ring become owners in the kernel. A member that is
+ * gone loses its pins at once; when all are gone together, nothing changes.
+ */
+#include <stdlib.h>
+
+#include "fpmd/daemon.h"
+#include "fpmd/log.h"
+
+bool members_is_local(const struct daemon *d, const struct in6_addr *address)
+{
+	return address_equal(address, &d->settings.local_members[0]) ||
+	       address_equal(address, &d->settings.local_members[1]);
+}
+
+static bool wanted(const void *arg, const struct in6_addr *address)
+{
+	const struct daemon *d = arg;
+
+	return settings_in_member_range(&d->settings, address) && !members_is_local(d, address);
+}
+
+uint16_t members_owner(struct daemon *d, const struct in6_addr *address)
+{
+	uint16_t id = owner_find(&d->owners, address);
+	char text[ADDRESS_TEXT_SIZE];
+	struct error error;
+
+	if (id || !reach_has(&d->reach, address))
+		return id;
+	id = owner_retain(&d->owners, address, daemon_now_ms());
+	if (!id) {
+		if (!d->counters.owners_exhausted++)
+			log_error("members: no mark id is free for %s: widen `mark owner-mask`",
+				  address_text(address, text));
+		return OWNER_NONE;
+	}
+	if (kernel_owner_set(d->kernel, id, address, &error)) {
+		log_error("members: no detour can be made to %s: %s", address_text(address, text),
+			  error.text);
+		owner_release(&d->owners, id, daemon_now_ms());
+		return OWNER_NONE;
+	}
+	log_debug(TOPIC_MEMBERS, "members: %s is owner %u", address_text(address, text), id);
+	return id;
+}
+
+static void remove_gone(struct daemon *d)
+{
+	for (uint16_t id = 1; id <= d->owners.max; id++) {
+		struct owner *owner = &d->owners.table[id];
+		char text[ADDRESS_TEXT_SIZE];
+		struct error error;
+
+		if (!owner->used || reach_has(&d->reach, &owner->address))
+			continue;
+		log_info("members: %s is gone: %llu detours to it removed",
+			 address_text(&owner->address, text), (unsigned long long)owner->pins);
+		rescue_owner_gone(d, id);
+		if (kernel_owner_remove(d->kernel, id, &error))
+			log_warn("members: %s: %s", text, error.text);
+		owner_release(&d->owners, id, daemon_now_ms());
+	}
+}
+
+static void add_new(struct daemon *d)
+{
+	static struct directory_member members[REACH_MAX];
+	size_t count = directory_members(d->directory, members, REACH_MAX);
+
+	if (count > REACH_MAX)
+		count = REACH_MAX;
+	for (size_t i = 0; i < count; i++)
+		if (!members[i].local && members[i].state != MEMBER_ROUTED)
+			members_owner(d, &members[i].address);
+}
+
+/* The ring or what it rests on changed. */
+void members_apply(struct daemon *d)
+{
+	static struct in6_addr hosts[REACH_MAX];
+
+	if (!daemon_running(d))
+		return;
+	for (size_t i = 0; i < d->reach.count; i++)
+		hosts[i] = d->reach.hosts[i].address;
+	directory_reachable_set(d->directory, hosts, d->reach.count);
+	if (d->replayed)
+		remove_gone(d);
+	add_new(d);
+}
+
+static void settled(struct daemon *d)
+{
+	static struct in6_addr hosts[REACH_MAX];
+	size_t count = routes_hosts(&d->routes, wanted, d, hosts, REACH_MAX);
+	bool was_isolated = d->reach.isolated;
+
+	d->settle_since_ms = 0;
+	reach_update(&d->reach, hosts, count, daemon_now_ms());
+	if (d->reach.isolated && !was_isolated) {
+		d->counters.isolations++;
+		log_warn("members: all %zu members vanished at once: this host is cut off; all detours stay",
+			 d->reach.count);
+	} else if (!d->reach.isolated && was_isolated) {
+		log_info("members: %zu of %zu members are back", count, d->reach.count);
+	}
+	members_apply(d);
+}
+
+static void settle_due(evutil_socket_t fd, short what, void *arg)
+{
+	settled(arg);
+}
+
+void members_routes_changed(struct daemon *d)
+{
+	uint64_t now = daemon_now_ms();
+	struct timeval wait = {.tv_usec = REACH_SETTLE_MS * 1000};
+
+	if (!d->replayed)
+		return;
+	if (!d->settle_timer)
+		d->settle_timer = evtimer_new(d->base, settle_due, d);
+	if (!d->settle_since_ms)
+		d->settle_since_ms = now;
+	if (!d->settle_timer || now >= d->settle_since_ms + REACH_SETTLE_MAX_MS)
+		settled(d);
+	else
+		evtimer_add(d->settle_timer, &wait);
+}
+
+/* An owner that an earlier fpmd left in the kernel: reachable until a replay and time say otherwise. */
+void members_adopt_owner(void *arg, uint16_t id, const struct in6_addr *address)
+{
+	struct daemon *d = arg;
+	char text[ADDRESS_TEXT_SIZE];
+
+	if (owner_adopt(&d->owners, id, address)) {
+		log_warn("members: owner %u (%s) in the kernel does not fit the mark: left alone", id,
+			 address_text(address, text));
+		return;
+	}
+	if (!reach_has(&d->reach, address) && d->reach.count < REACH_MAX) {
+		d->reach.hosts[d->reach.count++] =
+			(struct reach_host){.address = *address, .frozen = true};
+		d->reach.isolated = true;
+	}
+}
+
+void members_tick(struct daemon *d)
+{
+	if (reach_expire(&d->reach, daemon_now_ms())) {
+		log_info("members: some did not come back in %d s", REACH_RETURN_MS / 1000);
+		members_apply(d);
+	}
+}

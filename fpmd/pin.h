@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The pins, as they are in the kernel, and which of them is to be checked next. Bounded. Pure; time
+ * is an argument. The caller tells the kernel and keeps both in step.
+ */
+#ifndef HOLDFAST_PIN_H
+#define HOLDFAST_PIN_H
+
+#include "fpmd/table.h"
+
+#include "fpmd/flow.h"
+
+struct pin {
+	struct flow flow; /* the key */
+	uint16_t owner;
+	bool checking; /* a look-up for it is under way */
+	uint64_t since_ms;
+	uint64_t checked_ms;
+	struct pin *check_next, *check_prev; /* least recently checked first */
+	UT_hash_handle hh;
+};
+
+struct pins {
+	struct pin *table; /* hash by flow; may be read with HASH_ITER */
+	struct pin *check_list;
+	size_t max;
+};
+
+void pins_init(struct pins *pins, size_t max);
+
+/* NULL: the table is full, or no memory. The flow must not have a pin yet. */
+struct pin *pin_add(struct pins *pins, const struct flow *flow, uint16_t owner, uint64_t now_ms);
+struct pin *pin_find(const struct pins *pins, const struct flow *flow);
+void pin_remove(struct pins *pins, struct pin *pin);
+size_t pins_count(const struct pins *pins);
+
+/*
+ * A pin whose last check is at least *interval_ms* ago and that is not being checked; it is marked as
+ * being checked. NULL: none is due.
+ */
+struct pin *pin_check_begin(struct pins *pins, uint64_t interval_ms, uint64_t now_ms);
+void pin_check_end(struct pins *pins, struct pin *pin, uint64_t now_ms);
+
+void pins_clear(struct pins *pins);
+
+#endif

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "fpmd/reach.h"
+
+#include <string.h>
+
+static struct reach_host *find(struct reach *reach, const struct in6_addr *address)
+{
+	for (size_t i = 0; i < reach->count; i++)
+		if (address_equal(&reach->hosts[i].address, address))
+			return &reach->hosts[i];
+	return NULL;
+}
+
+static void drop_others(struct reach *reach, bool keep_frozen)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < reach->count; i++) {
+		struct reach_host *host = &reach->hosts[i];
+
+		if (host->routed || (host->frozen && keep_frozen))
+			reach->hosts[kept++] = *host;
+	}
+	reach->count = kept;
+}
+
+void reach_update(struct reach *reach, const struct in6_addr *routed, size_t count,
+		  uint64_t now_ms)
+{
+	if (!count) {
+		if (!reach->count)
+			return;
+		for (size_t i = 0; i < reach->count; i++) {
+			reach->hosts[i].routed = false;
+			reach->hosts[i].frozen = true;
+		}
+		reach->isolated = true;
+		reach->returned_ms = 0;
+		return;
+	}
+
+	if (reach->isolated) {
+		reach->isolated = false;
+		reach->returned_ms = now_ms ? now_ms : 1;
+	}
+	for (size_t i = 0; i < reach->count; i++)
+		reach->hosts[i].routed = false;
+	for (size_t i = 0; i < count; i++) {
+		struct reach_host *host = find(reach, &routed[i]);
+
+		if (!host && reach->count < REACH_MAX) {
+			host = &reach->hosts[reach->count++];
+			host->address = routed[i];
+		}
+		if (host) {
+			host->routed = true;
+			host->frozen = false;
+		}
+	}
+	drop_others(reach, true);
+}
+
+bool reach_expire(struct reach *reach, uint64_t now_ms)
+{
+	size_t before = reach->count;
+
+	if (reach->isolated || !reach->returned_ms || now_ms < reach->returned_ms + REACH_RETURN_MS)
+		return false;
+	reach->returned_ms = 0;
+	drop_others(reach, false);
+	return reach->count != before;
+}
+
+bool reach_has(const struct reach *reach, const struct in6_addr *address)
+{
+	return find((struct reach *)reach, address) != NULL;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Which members count as reachable, given the routes. It tells the loss of a member from the
+ * isolation of this host: when the last routes go together, it is this host that is cut off, and
+ * nothing may change. Pure; time is an argument.
+ */
+#ifndef HOLDFAST_REACH_H
+#define HOLDFAST_REACH_H
+
+#include "fpmd/flow.h"
+
+#define REACH_MAX 4096
+
+/* Losses that come closer together than this are one event. */
+#define REACH_SETTLE_MS 10
+#define REACH_SETTLE_MAX_MS 50
+/* After isolation, how long a member may take to come back after the first one did. */
+#define REACH_RETURN_MS 60000
+
+struct reach_host {
+	struct in6_addr address;
+	bool routed;
+	bool frozen; /* not routed, but kept since this host was isolated */
+};
+
+struct reach {
+	struct reach_host hosts[REACH_MAX];
+	size_t count;
+	bool isolated;
+	uint64_t returned_ms; /* when the first member came back after isolation; 0: no such time */
+};
+
+/*
+ * The routes say that *routed* are there now. Afterwards hosts[] holds all members to be treated as reachable.
+ */
+void reach_update(struct reach *reach, const struct in6_addr *routed, size_t count,
+		  uint64_t now_ms);
+
+/* Time passed: frozen members that did not come back in time are given up. True if any was. */
+bool reach_expire(struct reach *reach, uint64_t now_ms);
+
+bool reach_has(const struct reach *reach, const struct in6_addr *address);
+
+#endif

@@ -1,0 +1,408 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Strays and pins: a segment that met no session is held, the directory is asked, and the flow gets
+ * a pin to its owner. What the directory answers in one turn of the loop goes to the kernel in one
+ * transaction. Invariant: a segment is sent on only to the owner that the directory named.
+ */
+#include <stdlib.h>
+#include <utlist.h>
+
+#include "fpmd/daemon.h"
+#include "fpmd/log.h"
+
+/* A held segment that comes late is still better than one that is dropped and sent again. */
+#define LOOKUP_DEADLINE_MS 1000
+#define CHECK_BATCH	   500
+
+/* A look-up under way, for a stray or to check a pin. */
+struct question {
+	struct daemon *daemon;
+	struct flow flow;
+	bool tunnelled;
+	bool check;
+	struct question *next, *prev;
+};
+
+static struct question *question_new(struct daemon *d, const struct flow *flow)
+{
+	struct question *q = calloc(1, sizeof(*q));
+
+	if (!q)
+		return NULL;
+	q->daemon = d;
+	q->flow = *flow;
+	DL_APPEND(d->questions, q);
+	return q;
+}
+
+static void question_free(struct question *q)
+{
+	DL_DELETE(q->daemon->questions, q);
+	free(q);
+}
+
+static void unpin(struct daemon *d, struct pin *pin, uint64_t *counter)
+{
+	struct kernel_pin_change change = {.flow = pin->flow, .old_owner = pin->owner};
+	char text[FLOW_TEXT_SIZE];
+
+	kernel_pins_change(d->kernel, &change, 1);
+	d->owners.table[pin->owner].pins--;
+	pin_remove(&d->pins, pin);
+	(*counter)++;
+	log_debug(TOPIC_STRAYS, "pins: %s removed", flow_text(&change.flow, text));
+}
+
+static void verdicts(struct daemon *d, struct decision *decision)
+{
+	struct stray *stray = decision->stray;
+	uint64_t *counter = decision->verdict == KERNEL_DETOUR	? &d->counters.segments_detoured
+			    : decision->verdict == KERNEL_LOCAL ? &d->counters.segments_local
+								: &d->counters.segments_dropped;
+
+	for (uint16_t i = 0; i < stray->segment_count; i++)
+		kernel_stray_verdict(d->kernel, stray->segments[i], decision->verdict,
+				     decision->owner);
+	*counter += stray->segment_count;
+}
+
+/* Installs the pins that the decisions need; the kernel has them before any segment is let go. */
+static void install(struct daemon *d)
+{
+	static struct kernel_pin_change changes[DECISIONS_MAX];
+	uint64_t now = daemon_now_ms();
+	size_t count = 0;
+
+	for (size_t i = 0; i < d->decision_count; i++) {
+		struct decision *decision = &d->decisions[i];
+		const struct flow *flow = &decision->stray->key.flow;
+		struct pin *pin;
+
+		if (decision->verdict != KERNEL_DETOUR)
+			continue;
+		pin = pin_find(&d->pins, flow);
+		if (pin && pin->owner == decision->owner)
+			continue;
+		changes[count] = (struct kernel_pin_change){.flow = *flow,
+							    .old_owner = pin ? pin->owner : OWNER_NONE,
+							    .new_owner = decision->owner};
+		if (pin) {
+			d->owners.table[pin->owner].pins--;
+			pin->owner = decision->owner;
+		} else if (!pin_add(&d->pins, flow, decision->owner, now)) {
+			d->counters.pins_full++;
+			daemon_problem(d, PROBLEM_PINS,
+				       "%zu pins: the table is full, further detours cost a look-up "
+				       "for each segment; raise `pins max`",
+				       pins_count(&d->pins));
+			continue;
+		}
+		d->owners.table[decision->owner].pins++;
+		count++;
+	}
+	if (!count)
+		return;
+	d->counters.detours += count;
+	if (!kernel_pins_change(d->kernel, changes, count))
+		return;
+	for (size_t i = 0; i < count; i++) {
+		struct pin *pin = changes[i].status ? pin_find(&d->pins, &changes[i].flow) : NULL;
+
+		if (!pin)
+			continue;
+		if (!d->counters.pins_failed++)
+			log_error("pins: the kernel refuses pins: error %d", -changes[i].status);
+		d->counters.detours--;
+		d->owners.table[pin->owner].pins--;
+		pin_remove(&d->pins, pin);
+	}
+}
+
+void rescue_decide(evutil_socket_t fd, short what, void *arg)
+{
+	struct daemon *d = arg;
+	uint64_t now = daemon_now_ms();
+
+	install(d);
+	for (size_t i = 0; i < d->decision_count; i++) {
+		verdicts(d, &d->decisions[i]);
+		stray_answered(&d->strays, d->decisions[i].stray, d->decisions[i].timed_out, now);
+	}
+	d->decision_count = 0;
+}
+
+static void stray_answer(void *arg, const struct directory_result *result)
+{
+	struct question *q = arg;
+	struct daemon *d = q->daemon;
+	struct stray *stray = stray_find(&d->strays, &q->flow, q->tunnelled);
+	struct decision *decision;
+	struct stray_facts facts = {.answer = result->answer, .tunnelled = q->tunnelled};
+	char flow[FLOW_TEXT_SIZE], owner[ADDRESS_TEXT_SIZE];
+
+	question_free(q);
+	d->counters.lookup_messages += result->messages;
+	if (!stray)
+		return;
+	if (result->answer == DIRECTORY_FOUND) {
+		d->counters.lookups_found++;
+		facts.owner_is_local = members_is_local(d, &result->owner);
+		facts.owner_is_reachable = reach_has(&d->reach, &result->owner);
+	} else if (result->answer == DIRECTORY_ABSENT) {
+		d->counters.lookups_absent++;
+	} else {
+		d->counters.lookups_timed_out++;
+	}
+
+	if (d->decision_count == DECISIONS_MAX)
+		rescue_decide(-1, 0, d);
+	decision = &d->decisions[d->decision_count++];
+	*decision = (struct decision){
+		.stray = stray,
+		.verdict = stray_decide(&facts),
+		.timed_out = result->answer == DIRECTORY_TIMED_OUT,
+	};
+	if (decision->verdict == KERNEL_DETOUR) {
+		decision->owner = members_owner(d, &result->owner);
+		if (!decision->owner)
+			decision->verdict = KERNEL_DROP;
+	}
+	log_debug(TOPIC_STRAYS, "strays: %s%s: %s%s, %u messages, %s %u segments",
+		  flow_text(&stray->key.flow, flow), facts.tunnelled ? " (by detour)" : "",
+		  result->answer == DIRECTORY_FOUND	? "owner "
+		  : result->answer == DIRECTORY_ABSENT	? "nobody has it"
+							: "no answer",
+		  result->answer == DIRECTORY_FOUND ? address_text(&result->owner, owner) : "",
+		  result->messages,
+		  decision->verdict == KERNEL_DETOUR ? "detour for"
+		  : decision->verdict == KERNEL_LOCAL ? "local:"
+						      : "dropped",
+		  stray->segment_count);
+	event_active(d->decide_event, EV_TIMEOUT, 0);
+}
+
+static void drop(struct daemon *d, uint32_t segment)
+{
+	d->counters.segments_dropped++;
+	kernel_stray_verdict(d->kernel, segment, KERNEL_DROP, OWNER_NONE);
+}
+
+static void ask(struct daemon *d, struct stray *stray)
+{
+	struct question *q = question_new(d, &stray->key.flow);
+
+	if (q) {
+		q->tunnelled = stray->key.tunnelled;
+		if (!directory_get(d->directory, &q->flow, LOOKUP_DEADLINE_MS, stray_answer, q)) {
+			d->counters.lookups++;
+			return;
+		}
+		question_free(q);
+	}
+	d->counters.lookups_refused++;
+	drop(d, stray->segments[0]);
+	stray_answered(&d->strays, stray, true, daemon_now_ms());
+}
+
+void rescue_stray(void *arg, const struct kernel_stray *segment)
+{
+	struct daemon *d = arg;
+	struct stray *stray;
+	struct pin *pin;
+
+	if (!settings_is_vip(&d->settings, &segment->flow.vip)) {
+		d->counters.strays_unexpected++;
+		drop(d, segment->id);
+		return;
+	}
+	if (segment->tunnelled) {
+		struct owner *sender = &d->owners.table[segment->sender_id <= d->owners.max
+								? segment->sender_id
+								: OWNER_NONE];
+
+		d->counters.strays_tunnelled++;
+		if (segment->sender_id && sender->used) {
+			d->counters.refusals_sent++;
+			directory_refuse(d->directory, &sender->address, &segment->flow);
+		}
+	} else {
+		d->counters.strays++;
+		/* It was queued before its pin was there. */
+		pin = pin_find(&d->pins, &segment->flow);
+		if (pin) {
+			d->counters.segments_detoured++;
+			kernel_stray_verdict(d->kernel, segment->id, KERNEL_DETOUR, pin->owner);
+			return;
+		}
+	}
+
+	switch (stray_arrive(&d->strays, &segment->flow, segment->tunnelled, segment->id,
+			     daemon_now_ms(), &stray)) {
+	case STRAY_ASK:
+		ask(d, stray);
+		break;
+	case STRAY_HOLD:
+		break;
+	case STRAY_DROP:
+		drop(d, segment->id);
+		break;
+	}
+}
+
+/* The owner has no such session: the next segment asks anew. */
+void rescue_refused(void *arg, const struct in6_addr *member, const struct flow *flow)
+{
+	struct daemon *d = arg;
+	struct pin *pin = pin_find(&d->pins, flow);
+
+	d->counters.refusals_received++;
+	if (pin && address_equal(&d->owners.table[pin->owner].address, member))
+		unpin(d, pin, &d->counters.pins_refused);
+}
+
+void rescue_accepted(struct daemon *d, const struct flow *flow)
+{
+	struct pin *pin = pin_find(&d->pins, flow);
+
+	if (pin)
+		unpin(d, pin, &d->counters.pins_accepted);
+}
+
+void rescue_owner_gone(struct daemon *d, uint16_t owner)
+{
+	static struct kernel_pin_change changes[1024];
+	struct pin *pin, *next;
+	size_t count = 0;
+
+	HASH_ITER (hh, d->pins.table, pin, next) {
+		if (pin->owner != owner)
+			continue;
+		changes[count++] =
+			(struct kernel_pin_change){.flow = pin->flow, .old_owner = pin->owner};
+		pin_remove(&d->pins, pin);
+		d->counters.pins_owner_gone++;
+		if (count == sizeof(changes) / sizeof(changes[0])) {
+			kernel_pins_change(d->kernel, changes, count);
+			count = 0;
+		}
+	}
+	if (count)
+		kernel_pins_change(d->kernel, changes, count);
+	d->owners.table[owner].pins = 0;
+}
+
+void rescue_adopt_pin(void *arg, const struct flow *flow, uint16_t owner)
+{
+	struct daemon *d = arg;
+
+	if (owner > d->owners.max || !pin_add(&d->pins, flow, owner, daemon_now_ms())) {
+		d->counters.pins_failed++;
+		return;
+	}
+	d->owners.table[owner].pins++;
+	d->counters.pins_taken_over++;
+}
+
+/* After the kernel side was built anew: all owners and pins again. */
+int rescue_reinstall(struct daemon *d)
+{
+	static struct kernel_pin_change changes[1024];
+	struct pin *pin, *next;
+	size_t count = 0, failed = 0;
+	struct error error;
+
+	for (uint16_t id = 1; id <= d->owners.max; id++)
+		if (d->owners.table[id].used &&
+		    kernel_owner_set(d->kernel, id, &d->owners.table[id].address, &error))
+			log_error("members: owner %u: %s", id, error.text);
+	HASH_ITER (hh, d->pins.table, pin, next) {
+		changes[count++] =
+			(struct kernel_pin_change){.flow = pin->flow, .new_owner = pin->owner};
+		if (count == sizeof(changes) / sizeof(changes[0])) {
+			failed += kernel_pins_change(d->kernel, changes, count);
+			count = 0;
+		}
+	}
+	failed += kernel_pins_change(d->kernel, changes, count);
+	return failed ? -1 : 0;
+}
+
+static void check_answer(void *arg, const struct directory_result *result)
+{
+	struct question *q = arg;
+	struct daemon *d = q->daemon;
+	struct pin *pin = pin_find(&d->pins, &q->flow);
+	uint16_t owner;
+
+	question_free(q);
+	if (!pin || !pin->checking)
+		return;
+	pin_check_end(&d->pins, pin, daemon_now_ms());
+	if (result->answer == DIRECTORY_ABSENT ||
+	    (result->answer == DIRECTORY_FOUND && members_is_local(d, &result->owner))) {
+		unpin(d, pin, &d->counters.pins_ended);
+		return;
+	}
+	if (result->answer != DIRECTORY_FOUND ||
+	    address_equal(&d->owners.table[pin->owner].address, &result->owner))
+		return;
+	owner = members_owner(d, &result->owner);
+	if (owner) {
+		struct kernel_pin_change change = {
+			.flow = pin->flow, .old_owner = pin->owner, .new_owner = owner};
+
+		if (!kernel_pins_change(d->kernel, &change, 1)) {
+			d->owners.table[pin->owner].pins--;
+			d->owners.table[owner].pins++;
+			pin->owner = owner;
+			d->counters.pins_moved++;
+		}
+	}
+}
+
+static void check_pins(struct daemon *d)
+{
+	uint64_t now = daemon_now_ms();
+
+	for (unsigned int i = 0; i < CHECK_BATCH; i++) {
+		struct pin *pin = pin_check_begin(&d->pins, d->settings.pin_check_s * 1000ull, now);
+		struct question *q;
+
+		if (!pin)
+			return;
+		q = question_new(d, &pin->flow);
+		if (!q || directory_get(d->directory, &q->flow, LOOKUP_DEADLINE_MS, check_answer, q)) {
+			if (q)
+				question_free(q);
+			pin_check_end(&d->pins, pin, now);
+			return;
+		}
+		d->counters.pin_checks++;
+	}
+}
+
+void rescue_abandon(struct daemon *d)
+{
+	struct question *q, *next_question;
+	struct stray *stray, *next;
+	struct pin *pin, *next_pin;
+
+	DL_FOREACH_SAFE(d->questions, q, next_question)
+		question_free(q);
+	d->decision_count = 0;
+	HASH_ITER (hh, d->strays.table, stray, next)
+		for (uint16_t i = 0; i < stray->segment_count; i++)
+			drop(d, stray->segments[i]);
+	strays_clear(&d->strays);
+	HASH_ITER (hh, d->pins.table, pin, next_pin)
+		if (pin->checking)
+			pin_check_end(&d->pins, pin, daemon_now_ms());
+}
+
+void rescue_tick(struct daemon *d)
+{
+	check_pins(d);
+	strays_expire(&d->strays, daemon_now_ms());
+	if (pins_count(&d->pins) < d->pins.max / 10 * 9)
+		daemon_problem(d, PROBLEM_PINS, NULL);
+}

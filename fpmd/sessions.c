@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Sessions of this host: what the kernel accepts is published, what the kernel has forgotten (TIME_WAIT
+ * included) is withdrawn.
+ */
+#include <stdlib.h>
+
+#include "fpmd/daemon.h"
+#include "fpmd/log.h"
+
+/* Look at this many ended sessions per tick at most. */
+#define CLOSING_BATCH 2000
+
+static void begin(struct daemon *d, const struct flow *flow)
+{
+	char text[FLOW_TEXT_SIZE];
+
+	closing_cancel(&d->closings, flow);
+	rescue_accepted(d, flow);
+	if (directory_publish(d->directory, flow)) {
+		d->counters.sessions_begun++;
+		log_debug(TOPIC_SESSIONS, "sessions: %s begins", flow_text(flow, text));
+	}
+}
+
+static void verify_end(struct daemon *d, const struct flow *flow)
+{
+	int known = kernel_session_known(d->kernel, flow);
+	char text[FLOW_TEXT_SIZE];
+
+	if (known && closing_add(&d->closings, flow, CLOSING_WAIT_MS, daemon_now_ms()))
+		return;
+	if (directory_published(d->directory, flow)) {
+		d->counters.sessions_ended++;
+		log_debug(TOPIC_SESSIONS, "sessions: %s ended", flow_text(flow, text));
+	}
+	directory_withdraw(d->directory, flow);
+}
+
+void sessions_event(void *arg, const struct flow *flow, enum kernel_session_event event)
+{
+	struct daemon *d = arg;
+
+	if (event == KERNEL_SESSION_ESTABLISHED)
+		begin(d, flow);
+	else
+		verify_end(d, flow);
+}
+
+static void found_in_table(void *arg, const struct flow *flow)
+{
+	begin(arg, flow);
+}
+
+struct flow_list {
+	struct flow *flows;
+	size_t count, max;
+};
+
+static void collect(void *arg, const struct flow *flow, uint64_t age_ms)
+{
+	struct flow_list *list = arg;
+
+	if (list->count < list->max)
+		list->flows[list->count++] = *flow;
+}
+
+int sessions_read(struct daemon *d, struct error *error)
+{
+	return kernel_sessions_dump(d->kernel, found_in_table, d, error);
+}
+
+void sessions_lost(void *arg)
+{
+	struct daemon *d = arg;
+	struct flow_list list = {.max = directory_published_count(d->directory)};
+	struct error error;
+
+	d->counters.sessions_resynced++;
+	log_warn("sessions: events were lost: the socket table is read again");
+	list.flows = calloc(list.max ? list.max : 1, sizeof(*list.flows));
+	if (!list.flows) {
+		log_error("sessions: no memory to find those that ended");
+	} else {
+		directory_published_each(d->directory, collect, &list);
+		for (size_t i = 0; i < list.count; i++)
+			if (kernel_session_known(d->kernel, &list.flows[i]) != 1)
+				verify_end(d, &list.flows[i]);
+		free(list.flows);
+	}
+	if (sessions_read(d, &error))
+		log_error("sessions: %s", error.text);
+}
+
+/* TIME_WAIT does not claim a session: the port may live again elsewhere. */
+bool sessions_has(void *arg, const struct flow *flow)
+{
+	struct daemon *d = arg;
+
+	return daemon_running(d) && settings_is_vip(&d->settings, &flow->vip) &&
+	       kernel_session_known(d->kernel, flow) == 1;
+}
+
+void sessions_tick(struct daemon *d)
+{
+	struct flow flow;
+
+	for (unsigned int i = 0; i < CLOSING_BATCH; i++) {
+		if (!closing_take(&d->closings, daemon_now_ms(), &flow))
+			return;
+		verify_end(d, &flow);
+	}
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "fpmd/settings.h"
+
+#include <stdio.h>
+#include <string.h>
+
+int settings_prefix(const Holdfast__Prefix *wire, struct prefix_address *prefix)
+{
+	unsigned int bits;
+
+	if (!wire || address_from_bytes(wire->address.data, wire->address.len, &prefix->address))
+		return -1;
+	bits = wire->address.len == 4 ? 32 : 128;
+	if (wire->length > bits)
+		return -1;
+	prefix->length = (uint8_t)(wire->length + 128 - bits);
+	return 0;
+}
+
+static bool one_bit(uint32_t mask)
+{
+	return mask && !(mask & (mask - 1));
+}
+
+static bool contiguous(uint32_t mask)
+{
+	uint32_t shifted = mask ? mask >> __builtin_ctz(mask) : 0;
+
+	return mask && !(shifted & (shifted + 1));
+}
+
+static int check_port(uint32_t port, const char *name, struct error *error)
+{
+	if (port && port <= UINT16_MAX)
+		return 0;
+	return error_set(error, "%s port %u is not in 1-65535", name, port);
+}
+
+static int copy_vips(const Holdfast__Config *config, struct settings *s, struct error *error)
+{
+	if (config->n_vips > SETTINGS_VIPS_MAX)
+		return error_set(error, "%zu prefixes: at most %d are taken", config->n_vips,
+				 SETTINGS_VIPS_MAX);
+	for (size_t i = 0; i < config->n_vips; i++) {
+		struct prefix_address prefix;
+
+		if (settings_prefix(config->vips[i], &prefix))
+			return error_set(error, "prefix %zu is no address", i + 1);
+		if (prefix.length != 128)
+			return error_set(error, "a prefix must be a host prefix (/32 or /128)");
+		if (settings_is_vip(s, &prefix.address))
+			return error_set(error, "the same prefix is given twice");
+		s->vips[s->vip_count++] = prefix.address;
+	}
+	return 0;
+}
+
+static int copy_members(const Holdfast__Config *config, struct settings *s, struct error *error)
+{
+	if (config->n_member_ranges > SETTINGS_RANGES_MAX)
+		return error_set(error, "%zu member ranges: at most %d are taken",
+				 config->n_member_ranges, SETTINGS_RANGES_MAX);
+	for (size_t i = 0; i < config->n_member_ranges; i++)
+		if (settings_prefix(config->member_ranges[i], &s->ranges[s->range_count++]))
+			return error_set(error, "member-range %zu is no prefix", i + 1);
+
+	for (size_t i = 0; i < config->n_local_members; i++) {
+		struct in6_addr address;
+		char text[ADDRESS_TEXT_SIZE];
+
+		if (address_from_bytes(config->local_members[i].data, config->local_members[i].len,
+				       &address))
+			return error_set(error, "local-member is no address");
+		if (!settings_in_member_range(s, &address))
+			return error_set(error, "local-member %s is in no member-range",
+					 address_text(&address, text));
+		s->local_members[address_is_ipv4(&address) ? 0 : 1] = address;
+	}
+	for (size_t i = 0; i < s->vip_count; i++)
+		if (settings_in_member_range(s, &s->vips[i]))
+			return error_set(error, "a prefix lies in the member-range: an anycast "
+						"address cannot be a member");
+	return 0;
+}
+
+static int copy_marks(const Holdfast__Config *config, struct settings *s, struct error *error)
+{
+	uint32_t owner = config->mark_owner_mask, stray = config->mark_stray_bit,
+		 tunnel = config->mark_tunnel_bit;
+
+	if (!contiguous(owner))
+		return error_set(error, "mark owner-mask 0x%x is not one run of bits", owner);
+	if (!one_bit(stray) || !one_bit(tunnel))
+		return error_set(error, "mark stray-bit and tunnel-bit must be one bit each");
+	if ((owner & (stray | tunnel)) || stray == tunnel)
+		return error_set(error, "the fields of the mark overlap");
+	s->mark_owner_mask = owner;
+	s->mark_stray_bit = stray;
+	s->mark_tunnel_bit = tunnel;
+	return 0;
+}
+
+int settings_from_config(const Holdfast__Config *config, struct settings *settings,
+			 struct error *error)
+{
+	struct settings s;
+	int length;
+
+	memset(&s, 0, sizeof(s));
+	if (copy_vips(config, &s, error) || copy_members(config, &s, error) ||
+	    copy_marks(config, &s, error) ||
+	    check_port(config->directory_port, "directory", error) ||
+	    check_port(config->tunnel_port, "tunnel", error))
+		return -1;
+
+	if (config->tunnel_vni > 0xffffff)
+		return error_set(error, "tunnel vni %u is above 16777215", config->tunnel_vni);
+	if (config->queue > UINT16_MAX)
+		return error_set(error, "queue %u is above 65535", config->queue);
+	if (config->directory_replicas < 1 || config->directory_replicas > 3)
+		return error_set(error, "directory replicas %u is not in 1-3",
+				 config->directory_replicas);
+	if (!config->record_lifetime_s || !config->pin_check_s || !config->pins_max)
+		return error_set(error, "a time or limit of 0 was sent");
+	length = snprintf(s.key_file, sizeof(s.key_file), "%s", config->directory_key_file);
+	if (length < 0 || (size_t)length >= sizeof(s.key_file))
+		return error_set(error, "the key-file's path is too long");
+
+	s.directory_port = (uint16_t)config->directory_port;
+	s.directory_replicas = (uint8_t)config->directory_replicas;
+	s.tunnel_port = (uint16_t)config->tunnel_port;
+	s.tunnel_vni = config->tunnel_vni;
+	s.queue = (uint16_t)config->queue;
+	s.record_lifetime_s = config->record_lifetime_s;
+	s.pin_check_s = config->pin_check_s;
+	s.pins_max = config->pins_max;
+	s.debug = config->debug;
+	*settings = s;
+	return 0;
+}
+
+const char *settings_missing(const struct settings *s)
+{
+	static const struct in6_addr none;
+	struct in6_addr local = settings_local_member(s);
+
+	if (!s->vip_count)
+		return "no prefix is configured";
+	if (!s->range_count)
+		return "no member-range is configured";
+	if (address_equal(&local, &none))
+		return "no local-member is configured";
+	if (!s->key_file[0])
+		return "no directory key-file is configured";
+	return NULL;
+}
+
+bool settings_is_vip(const struct settings *s, const struct in6_addr *address)
+{
+	for (size_t i = 0; i < s->vip_count; i++)
+		if (address_equal(&s->vips[i], address))
+			return true;
+	return false;
+}
+
+bool settings_in_member_range(const struct settings *s, const struct in6_addr *address)
+{
+	for (size_t i = 0; i < s->range_count; i++)
+		if (prefix_contains(&s->ranges[i], address))
+			return true;
+	return false;
+}
+
+struct in6_addr settings_local_member(const struct settings *s)
+{
+	static const struct in6_addr none;
+
+	return address_equal(&s->local_members[0], &none) ? s->local_members[1]
+							  : s->local_members[0];
+}
