@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "fpmd/pin.h"
+#include "tests/unit.h"
+
+START_TEST(add_find_remove_bounded)
+{
+	struct pins pins;
+	struct flow one = unit_flow(1), two = unit_flow(2), three = unit_flow(3);
+
+	pins_init(&pins, 2);
+	ck_assert_ptr_nonnull(pin_add(&pins, &one, 5, 0));
+	ck_assert_ptr_nonnull(pin_add(&pins, &two, 6, 0));
+	ck_assert_ptr_null(pin_add(&pins, &three, 7, 0));
+	ck_assert_uint_eq(pin_find(&pins, &two)->owner, 6);
+	pin_remove(&pins, pin_find(&pins, &one));
+	ck_assert_ptr_null(pin_find(&pins, &one));
+	ck_assert_ptr_nonnull(pin_add(&pins, &three, 7, 0));
+	pins_clear(&pins);
+	ck_assert_uint_eq(pins_count(&pins), 0);
+}
+END_TEST
+
+START_TEST(each_pin_is_checked_once_per_interval)
+{
+	struct pins pins;
+	struct pin *pin;
+
+	pins_init(&pins, 10);
+	for (uint16_t i = 0; i < 10; i++) {
+		struct flow flow = unit_flow(i);
+
+		pin_add(&pins, &flow, 1, i);
+	}
+	ck_assert_ptr_null(pin_check_begin(&pins, 100, 99));
+	for (uint16_t i = 0; i < 10; i++) {
+		pin = pin_check_begin(&pins, 100, 109);
+		ck_assert_ptr_nonnull(pin);
+		ck_assert_uint_eq(pin->flow.client_port, i);
+		pin_check_end(&pins, pin, 109);
+	}
+	ck_assert_ptr_null(pin_check_begin(&pins, 100, 208));
+	/* A pin may go while it is being checked. */
+	pin = pin_check_begin(&pins, 100, 209);
+	pin_remove(&pins, pin);
+	ck_assert_uint_eq(pins_count(&pins), 9);
+	pins_clear(&pins);
+}
+END_TEST
+
+UNIT_MAIN("pin", add_find_remove_bounded, each_pin_is_checked_once_per_interval)

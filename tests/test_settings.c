@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "fpmd/settings.h"
+#include "tests/unit.h"
+
+static uint8_t vip_bytes[4] = {192, 0, 2, 80}, range_bytes[4] = {10, 255, 0, 0},
+	       local_bytes[4] = {10, 255, 0, 3};
+static Holdfast__Prefix vip, range, *vips[2], *ranges[1];
+static ProtobufCBinaryData locals[1];
+static Holdfast__Config config;
+static char key_file[300];
+
+static void good(void)
+{
+	vip = (Holdfast__Prefix)HOLDFAST__PREFIX__INIT;
+	vip.address.data = vip_bytes;
+	vip.address.len = 4;
+	vip.length = 32;
+	range = (Holdfast__Prefix)HOLDFAST__PREFIX__INIT;
+	range.address.data = range_bytes;
+	range.address.len = 4;
+	range.length = 24;
+	vips[0] = vips[1] = &vip;
+	ranges[0] = &range;
+	locals[0].data = local_bytes;
+	locals[0].len = 4;
+	strcpy(key_file, "/etc/frr/holdfast.key");
+	config = (Holdfast__Config)HOLDFAST__CONFIG__INIT;
+	config.n_vips = 1;
+	config.vips = vips;
+	config.n_member_ranges = 1;
+	config.member_ranges = ranges;
+	config.n_local_members = 1;
+	config.local_members = locals;
+	config.directory_key_file = key_file;
+	config.directory_port = 7939;
+	config.directory_replicas = 3;
+	config.tunnel_port = 4790;
+	config.tunnel_vni = 77;
+	config.mark_owner_mask = 0xfff;
+	config.mark_stray_bit = 0x80000000;
+	config.mark_tunnel_bit = 0x40000000;
+	config.queue = 7939;
+	config.record_lifetime_s = 600;
+	config.pin_check_s = 60;
+	config.pins_max = 1000;
+}
+
+START_TEST(a_good_configuration)
+{
+	struct settings s;
+	struct error error;
+	struct in6_addr local = unit_address("10.255.0.3"), other = unit_address("10.255.1.3");
+
+	good();
+	ck_assert_int_eq(settings_from_config(&config, &s, &error), 0);
+	ck_assert_ptr_null(settings_missing(&s));
+	ck_assert(settings_in_member_range(&s, &local));
+	ck_assert(!settings_in_member_range(&s, &other));
+	local = settings_local_member(&s);
+	ck_assert(address_equal(&local, &s.local_members[0]));
+	ck_assert(settings_is_vip(&s, &s.vips[0]));
+}
+END_TEST
+
+/* Each case breaks one rule; the text must name it, and the settings must stay untouched. */
+START_TEST(each_rule_is_checked)
+{
+	static const struct {
+		const char *expect;
+		size_t offset;
+		uint32_t value;
+	} cases[] = {
+#define FIELD(field) offsetof(Holdfast__Config, field)
+		{"directory port", FIELD(directory_port), 0},
+		{"directory port", FIELD(directory_port), 65536},
+		{"tunnel port", FIELD(tunnel_port), 0},
+		{"vni", FIELD(tunnel_vni), 1 << 24},
+		{"queue", FIELD(queue), 65536},
+		{"replicas", FIELD(directory_replicas), 0},
+		{"replicas", FIELD(directory_replicas), 4},
+		{"one run of bits", FIELD(mark_owner_mask), 0xf0f},
+		{"one run of bits", FIELD(mark_owner_mask), 0},
+		{"one bit each", FIELD(mark_stray_bit), 0x3},
+		{"one bit each", FIELD(mark_tunnel_bit), 0},
+		{"overlap", FIELD(mark_stray_bit), 0x800},
+		{"overlap", FIELD(mark_tunnel_bit), 0x80000000},
+		{"0 was sent", FIELD(pins_max), 0},
+		{"0 was sent", FIELD(record_lifetime_s), 0},
+#undef FIELD
+	};
+	struct settings s, before;
+	struct error error;
+
+	memset(&s, 0x5a, sizeof(s));
+	before = s;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		good();
+		memcpy((char *)&config + cases[i].offset, &cases[i].value, sizeof(uint32_t));
+		ck_assert_int_eq(settings_from_config(&config, &s, &error), -1);
+		ck_assert_msg(strstr(error.text, cases[i].expect), "case %zu: %s", i, error.text);
+		ck_assert_mem_eq(&s, &before, sizeof(s));
+	}
+}
+END_TEST
+
+START_TEST(addresses_are_checked)
+{
+	struct settings s;
+	struct error error;
+
+	good();
+	vip.length = 24;
+	ck_assert_int_eq(settings_from_config(&config, &s, &error), -1);
+	good();
+	vip.address.len = 3;
+	ck_assert_int_eq(settings_from_config(&config, &s, &error), -1);
+	good();
+	config.n_vips = 2;
+	ck_assert_int_eq(settings_from_config(&config, &s, &error), -1);
+	ck_assert_ptr_nonnull(strstr(error.text, "twice"));
+	good();
+	range.length = 33;
+	ck_assert_int_eq(settings_from_config(&config, &s, &error), -1);
+	good();
+	locals[0].data = vip_bytes;
+	ck_assert_int_eq(settings_from_config(&config, &s, &error), -1);
+	ck_assert_ptr_nonnull(strstr(error.text, "in no member-range"));
+	good();
+	vip.address.data = local_bytes;
+	ck_assert_int_eq(settings_from_config(&config, &s, &error), -1);
+	good();
+	memset(key_file, 'x', sizeof(key_file) - 1);
+	ck_assert_int_eq(settings_from_config(&config, &s, &error), -1);
+	good();
+	config.n_vips = SETTINGS_VIPS_MAX + 1;
+	ck_assert_int_eq(settings_from_config(&config, &s, &error), -1);
+}
+END_TEST
+
+START_TEST(what_is_missing_is_named)
+{
+	struct settings s;
+	struct error error;
+
+	good();
+	config.n_vips = 0;
+	ck_assert_int_eq(settings_from_config(&config, &s, &error), 0);
+	ck_assert_ptr_nonnull(strstr(settings_missing(&s), "prefix"));
+	good();
+	config.n_local_members = 0;
+	ck_assert_int_eq(settings_from_config(&config, &s, &error), 0);
+	ck_assert_ptr_nonnull(strstr(settings_missing(&s), "local-member"));
+	good();
+	key_file[0] = '\0';
+	ck_assert_int_eq(settings_from_config(&config, &s, &error), 0);
+	ck_assert_ptr_nonnull(strstr(settings_missing(&s), "key-file"));
+}
+END_TEST
+
+UNIT_MAIN("settings", a_good_configuration, each_rule_is_checked, addresses_are_checked,
+	  what_is_missing_is_named)
