@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The topology made real: namespaces, cables, stock FRR daemons, and the events that befall them.
+
+Used from one thread. After build() every method leaves the network in a state that restore() can mend.
+"""
+
+import json
+import pathlib
+import shutil
+import subprocess
+import time
+
+from lab import topology
+from lab.run import LabError
+from lab.vty import Vty
+
+FRR_DIR = pathlib.Path("/usr/lib/frr")
+DAEMONS = ("zebra", "bfdd", "bgpd")
+CONVERGE_TIMEOUT = 30.0
+
+
+class Network:
+    """*holdfast*: None for stock FRR, else what lab.holdfast gives."""
+
+    def __init__(self, run, description, holdfast=None):
+        self.run = run
+        self.topology = description
+        self.holdfast = holdfast
+        self.daemons = {}  # (node, daemon) -> process
+        self.serving = {server.name for server in description.servers}
+        self.down = set()  # (node, interface)
+
+    # --- building ---
+
+    def build(self):
+        self._make_namespaces()
+        self._make_links()
+        for node in self.topology.nodes.values():
+            if node.runs_frr:
+                self._write_configuration(node)
+        if self.holdfast:
+            self.holdfast.prepare(self)
+        for name, node in self.topology.nodes.items():
+            if node.runs_frr:
+                self.start_daemon(name, "zebra")
+        for name, node in self.topology.nodes.items():
+            if node.runs_frr:
+                self._await_socket(name, "zebra")
+                self.start_daemon(name, "bfdd")
+                self.start_daemon(name, "bgpd")
+
+    def _make_namespaces(self):
+        names = [self.run.namespace(name) for name in self.topology.nodes]
+        self._ip("".join(f"netns add {name}\n" for name in names))
+        for name, node in self.topology.nodes.items():
+            settings = [f"{key}={value}" for key, value in topology.sysctls(node).items()]
+            self.run.execute(name, ["sysctl", "-q", "-w", *settings])
+
+    def _make_links(self):
+        lines = []
+        for link in self.topology.links:
+            left, right = self.run.namespace(link.left), self.run.namespace(link.right)
+            lines.append(
+                f"link add {link.right} mtu {link.mtu} netns {left} type veth "
+                f"peer name {link.left} mtu {link.mtu} netns {right}"
+            )
+        self._ip("\n".join(lines) + "\n")
+        for name, node in self.topology.nodes.items():
+            lines = ["link set lo up"] + [f"addr add {address} dev lo" for address in node.addresses]
+            for link in self.topology.links:
+                if name == link.left:
+                    lines += [f"addr add {link.left_address} dev {link.right}", f"link set {link.right} up"]
+                elif name == link.right:
+                    lines += [f"addr add {link.right_address} dev {link.left}", f"link set {link.left} up"]
+            if node.role == topology.CLIENT:
+                lines.append(f"route add default via {topology.EDGE_ADDRESS}")
+            self._ip("\n".join(lines) + "\n", name)
+
+    def _ip(self, commands, node=None):
+        argv = ["ip"] + (["-n", self.run.namespace(node)] if node else []) + ["-batch", "-"]
+        done = subprocess.run(argv, input=commands, text=True, capture_output=True, check=False)
+        if done.returncode:
+            raise LabError(f"{node or 'host'}: ip: {done.stderr.strip()}")
+
+    def ip(self, node, *commands):
+        """Runs ip commands ("link set x down") inside of a node."""
+        self._ip("\n".join(commands) + "\n", node)
+
+    # --- daemons ---
+
+    def directory(self, node):
+        return self.run.directory / node
+
+    def _write_configuration(self, node):
+        directory = self.directory(node.name)
+        directory.mkdir()
+        extra = self.holdfast.zebra_config(node) if self.holdfast else ""
+        texts = {
+            "zebra": topology.zebra_config(node, extra),
+            "bfdd": topology.bfdd_config(node),
+            "bgpd": topology.bgpd_config(node, node.name in self.serving),
+        }
+        for daemon, text in texts.items():
+            (directory / f"{daemon}.conf").write_text(text)
+            shutil.chown(directory / f"{daemon}.conf", "frr", "frr")
+        shutil.chown(directory, "frr", "frr")
+
+    def start_daemon(self, node, daemon):
+        directory = self.directory(node)
+        argv = [
+            FRR_DIR / daemon,
+            "-f", directory / f"{daemon}.conf",
+            "-i", directory / f"{daemon}.pid",
+            "-z", directory / "zserv.api",
+            "--vty_socket", directory,
+            "-P", "0",
+            "--log", f"file:{directory}/{daemon}.log",
+        ]  # fmt: skip
+        if daemon == "bfdd":
+            argv += ["--bfdctl", directory / "bfdd.sock"]
+        if daemon == "zebra" and self.holdfast and self.topology.nodes[node].role == topology.SERVER:
+            argv += self.holdfast.zebra_arguments(self, node)
+        for stale in (f"{daemon}.vty", f"{daemon}.pid"):
+            (directory / stale).unlink(missing_ok=True)
+        self.daemons[node, daemon] = self.run.spawn(node, argv, f"{node}/{daemon}.out")
+
+    def start_daemons(self, node):
+        self.start_daemon(node, "zebra")
+        self._await_socket(node, "zebra")
+        self.start_daemon(node, "bfdd")
+        self.start_daemon(node, "bgpd")
+
+    def kill_daemons(self, node, sig=9):
+        """Kills the node's daemons where they stand; zebra's routes stay in the kernel."""
+        victims = [self.daemons.pop((node, daemon)) for daemon in DAEMONS if (node, daemon) in self.daemons]
+        self.run.stop(victims, sig)
+
+    def _await_socket(self, node, daemon):
+        path = self.directory(node) / f"{daemon}.vty"
+        api = self.directory(node) / "zserv.api"
+        end = time.monotonic() + 10
+        while not (path.exists() and (daemon != "zebra" or api.exists())):
+            process = self.daemons[node, daemon]
+            if process.poll() is not None or time.monotonic() > end:
+                log = self.directory(node) / f"{daemon}.out"
+                raise LabError(f"{node}: {daemon} does not start: {log.read_text()[-500:]}")
+            time.sleep(0.005)
+
+    def vty(self, node, daemon):
+        return Vty(self.directory(node) / f"{daemon}.vty")
+
+    # --- events ---
+
+    def withdraw(self, server):
+        """BGP no longer announces the VIP; the host and its address stay."""
+        self._bgp(server, topology.DRAIN_LINE)
+        self.serving.discard(server)
+
+    def announce(self, server):
+        self._bgp(server, topology.SERVE_LINE)
+        self.serving.add(server)
+
+    def _bgp(self, server, line):
+        node = self.topology.nodes[server]
+        with self.vty(server, "bgpd") as vty:
+            vty.configure([f"router bgp {node.asn}", "address-family ipv4 unicast", line])
+
+    def remove_address(self, server):
+        self.ip(server, f"addr del {topology.VIP}/32 dev lo")
+        self.serving.discard(server)
+
+    def add_address(self, server):
+        self.ip(server, f"addr replace {topology.VIP}/32 dev lo")
+        self.serving.add(server)
+
+    def cut(self, *links):
+        """Takes cables down, each (node, interface), at the end given; the other end loses its carrier."""
+        for node, interface in links:
+            self.ip(node, f"link set {interface} down")
+            self.down.add((node, interface))
+
+    def mend(self, *links):
+        for node, interface in links:
+            self.ip(node, f"link set {interface} up")
+            self.down.discard((node, interface))
+
+    def cut_node(self, node):
+        """All cables of a node at once."""
+        links = [(node, peer) for peer, _, _ in self.topology.nodes[node].neighbors]
+        self.ip(node, *[f"link set {interface} down" for _, interface in links])
+        self.down.update(links)
+
+    # --- state ---
+
+    def vip_next_hops(self, node):
+        """Next hops of the VIP in the node's kernel that are in use."""
+        listed = json.loads(self.run.execute(node, ["ip", "-j", "route", "show", f"{topology.VIP}/32"]) or "[]")
+        return _count_next_hops(listed)
+
+    def converged(self, serving=None):
+        """None if every kernel has the routes it should have, else what is still amiss."""
+        serving = self.serving if serving is None else serving
+        for node, count in topology.expected_next_hops(self.topology, serving).items():
+            if self.vip_next_hops(node) != count:
+                return f"{node}: {self.vip_next_hops(node)} of {count} next hops"
+        for server in self.topology.servers:
+            listed = json.loads(self.run.execute(server.name, ["ip", "-j", "route", "show"]) or "[]")
+            routes = {route["dst"]: _count_next_hops([route]) for route in listed}
+            wanted = topology.expected_ways(self.topology, server.name)
+            for destination, count in wanted.items():
+                if routes.get(destination) != count:
+                    return f"{server.name}: {routes.get(destination, 0)} of {count} ways to {destination}"
+        return None
+
+    def await_convergence(self, timeout=CONVERGE_TIMEOUT):
+        """Waits until converged() is satisfied; returns the seconds it took."""
+        start = time.monotonic()
+        while (amiss := self.converged()) is not None:
+            if time.monotonic() - start > timeout:
+                raise LabError(f"no convergence within {timeout:.0f} s: {amiss}")
+            time.sleep(0.1)
+        return time.monotonic() - start
+
+    def restore(self):
+        """Everything up and in service again, whatever happened."""
+        self.mend(*list(self.down))
+        for name, node in self.topology.nodes.items():
+            dead = node.runs_frr and [
+                daemon for daemon in DAEMONS
+                if (name, daemon) not in self.daemons or self.daemons[name, daemon].poll() is not None
+            ]  # fmt: skip
+            if dead:
+                self.kill_daemons(name)
+                self.start_daemons(name)
+                if node.role == topology.SERVER:
+                    self.serving.add(name)
+        for server in self.topology.servers:
+            if server.name not in self.serving:
+                self.add_address(server.name)
+                self.announce(server.name)
+        return self.await_convergence()
+
+
+def _count_next_hops(routes):
+    count = 0
+    for route in routes:
+        hops = route.get("nexthops", [route])
+        count += sum(1 for hop in hops if not {"dead", "linkdown"} & set(hop.get("flags", [])))
+    return count

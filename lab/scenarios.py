@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What befalls the network. Each scenario prepares, then acts while the sessions run; what it kills it names in
+stage.dead. The lab restores the network afterwards."""
+
+import signal
+
+from lab import topology
+
+
+class Scenario:
+    name = ""
+    title = ""
+    aftermath = 3.0  # seconds that the sessions run on after the last event
+    strict = True  # no retransmission beyond those of a run without events
+
+    def prepare(self, stage):
+        """Before the sessions start."""
+
+    def act(self, stage):
+        """Events, while the sessions run."""
+
+    def conclude(self, stage, result):
+        """After the sessions; *result* is the client's report."""
+
+
+class Nothing(Scenario):
+    name = "none"
+    title = "no event: what the machine itself does to the sessions"
+
+
+class AddServer(Scenario):
+    name = "add-server"
+    title = "a server joins: the VIP is announced by one more"
+
+    def prepare(self, stage):
+        # The first or the last by address: a switch's buckets then shift most, as with a host of the next
+        # free address. One in the middle moves a third less.
+        servers = [server.name for server in stage.topology.servers]
+        self.server = stage.pick([servers[0], servers[-1]])
+        stage.network.withdraw(self.server)
+        stage.network.await_convergence()
+
+    def act(self, stage):
+        stage.event(f"add {self.server}")
+        stage.network.announce(self.server)
+
+
+class DrainServer(Scenario):
+    name = "drain-server"
+    title = "a server withdraws the VIP, the host stays"
+
+    def act(self, stage):
+        server = stage.pick()
+        stage.event(f"drain {server}")
+        stage.network.withdraw(server)
+
+
+class DrainByAddress(Scenario):
+    name = "drain-by-address"
+    title = "the VIP's address is removed from a server"
+
+    def act(self, stage):
+        server = stage.pick()
+        stage.event(f"ip addr del on {server}")
+        stage.network.remove_address(server)
+
+
+class UplinkLoss(Scenario):
+    name = "uplink-loss"
+    title = "one of a server's two links fails"
+    strict = False
+
+    def act(self, stage):
+        server = stage.pick()
+        leaf = stage.chance.choice(stage.topology.uplinks(server))
+        stage.lost_element = stage.lab.meters.crossed_uplink(server, leaf)
+        stage.event(f"cut {server}-{leaf}")
+        stage.network.cut((leaf, server))
+
+
+class NodeLoss(Scenario):
+    role = ""
+    strict = False
+
+    def act(self, stage):
+        node = stage.chance.choice(stage.topology.of_role(self.role)).name
+        stage.lost_element = stage.lab.meters.crossed(node)
+        stage.event(f"lose {node}")
+        stage.network.cut_node(node)
+        stage.network.kill_daemons(node)
+
+
+class LeafLoss(NodeLoss):
+    name = "leaf-loss"
+    title = "a leaf fails"
+    role = topology.LEAF
+
+
+class SpineLoss(NodeLoss):
+    name = "spine-loss"
+    title = "a spine fails"
+    role = topology.SPINE
+
+
+class Rolling(Scenario):
+    name = "rolling"
+    title = "every server is drained and added again in turn, two at a time"
+
+    def act(self, stage):
+        order = [server.name for server in stage.topology.servers]
+        stage.chance.shuffle(order)
+        pause = (0.3, 0.5) if stage.options.quick else (0.5, 0.9)
+        before = None
+        for server in order:
+            stage.event(f"drain {server}")
+            stage.network.withdraw(server)
+            stage.pause(*pause)
+            if before:
+                stage.event(f"add {before}")
+                stage.network.announce(before)
+                stage.pause(*pause)
+            before = server
+        stage.event(f"add {before}")
+        stage.network.announce(before)
+
+
+def move_some(stage, spare):
+    """Moves flows: one server other than *spare* is drained. Returns its name."""
+    server = stage.pick([server.name for server in stage.topology.servers if server.name not in spare])
+    stage.event(f"drain {server}")
+    stage.network.withdraw(server)
+    return server
+
+
+class ServerCrash(Scenario):
+    name = "server-crash"
+    title = "a server to which detours lead dies with all of its links"
+    strict = False
+
+    def act(self, stage):
+        victim = stage.pick()
+        stage.dead = {victim}
+        move_some(stage, {victim})
+        stage.pause(1.0, 1.3)
+        stage.event(f"crash {victim}")
+        stage.network.cut_node(victim)
+        stage.network.kill_daemons(victim)
+        if stage.holdfast:
+            stage.holdfast.kill(stage.network, victim)
+        stage.applications.stop(victim, signal.SIGKILL)
+
+
+class AppCrash(Scenario):
+    name = "app-crash"
+    title = "the application of a server to which detours lead is killed"
+
+    def act(self, stage):
+        victim = stage.pick()
+        stage.dead = {victim}
+        move_some(stage, {victim})
+        stage.pause(1.0, 1.3)
+        stage.event(f"crash of the application on {victim}")
+        stage.applications.stop(victim, signal.SIGKILL)
+
+
+class FpmdKill(Scenario):
+    name = "fpmd-kill"
+    title = "fpmd is killed everywhere while detours exist, more flows move, it is back within 3 s"
+    aftermath = 5.0
+    strict = False
+
+    def act(self, stage):
+        first = move_some(stage, set())
+        stage.pause(1.0, 1.5)
+        self.kill_all(stage)
+        stage.pause(0.2, 0.6)
+        move_some(stage, {first})
+        stage.pause(0.8, 1.8)
+        self.start_all(stage)
+
+    def kill_all(self, stage):
+        stage.event("kill -9 fpmd")
+        if stage.holdfast:
+            for server in stage.topology.servers:
+                stage.holdfast.kill(stage.network, server.name)
+
+    def start_all(self, stage):
+        stage.event("start fpmd")
+        if stage.holdfast:
+            for server in stage.topology.servers:
+                stage.holdfast.start(stage.network, server.name)
+
+
+class FpmdKillEarly(FpmdKill):
+    name = "fpmd-kill-early"
+    title = "fpmd is killed everywhere before the first detour, flows move, it is back within 3 s"
+
+    def act(self, stage):
+        self.kill_all(stage)
+        stage.pause(0.2, 0.6)
+        move_some(stage, set())
+        stage.pause(0.8, 1.8)
+        self.start_all(stage)
