@@ -11,7 +11,7 @@ static struct reach_host *find(struct reach *reach, const struct in6_addr *addre
 	return NULL;
 }
 
-static void drop_others(struct reach *reach, bool keep_frozen)
+static void drop_others(struct reach *reach, bool keep_frozen, uint64_t now_ms)
 {
 	size_t kept = 0;
 
@@ -20,6 +20,9 @@ static void drop_others(struct reach *reach, bool keep_frozen)
 
 		if (host->routed || (host->frozen && keep_frozen))
 			reach->hosts[kept++] = *host;
+		else
+			reach->lost[reach->lost_next++ % REACH_LOST_MAX] =
+				(struct reach_lost){.address = host->address, .at_ms = now_ms};
 	}
 	reach->count = kept;
 }
@@ -57,7 +60,7 @@ void reach_update(struct reach *reach, const struct in6_addr *routed, size_t cou
 			host->frozen = false;
 		}
 	}
-	drop_others(reach, true);
+	drop_others(reach, true, now_ms);
 }
 
 bool reach_expire(struct reach *reach, uint64_t now_ms)
@@ -67,11 +70,20 @@ bool reach_expire(struct reach *reach, uint64_t now_ms)
 	if (reach->isolated || !reach->returned_ms || now_ms < reach->returned_ms + REACH_RETURN_MS)
 		return false;
 	reach->returned_ms = 0;
-	drop_others(reach, false);
+	drop_others(reach, false, now_ms);
 	return reach->count != before;
 }
 
 bool reach_has(const struct reach *reach, const struct in6_addr *address)
 {
 	return find((struct reach *)reach, address) != NULL;
+}
+
+bool reach_in_doubt(const struct reach *reach, const struct in6_addr *address, uint64_t now_ms)
+{
+	for (size_t i = 0; i < REACH_LOST_MAX && i < reach->lost_next; i++)
+		if (address_equal(&reach->lost[i].address, address) &&
+		    now_ms < reach->lost[i].at_ms + REACH_DOUBT_MS)
+			return true;
+	return false;
 }

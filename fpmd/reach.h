@@ -17,6 +17,18 @@
 /* After isolation, how long a member may take to come back after the first one did. */
 #define REACH_RETURN_MS 60000
 
+/*
+ * A route may go and come back while BGP looks for another path. For so long after a member was lost its
+ * sessions are neither sent anywhere nor reset.
+ */
+#define REACH_DOUBT_MS	250
+#define REACH_LOST_MAX	64
+
+struct reach_lost {
+	struct in6_addr address;
+	uint64_t at_ms;
+};
+
 struct reach_host {
 	struct in6_addr address;
 	bool routed;
@@ -27,6 +39,8 @@ struct reach {
 	struct reach_host hosts[REACH_MAX];
 	size_t count;
 	bool isolated;
+	struct reach_lost lost[REACH_LOST_MAX]; /* the last ones, a ring */
+	size_t lost_next;
 	uint64_t returned_ms; /* when the first member came back after isolation; 0: no such time */
 };
 
@@ -40,5 +54,8 @@ void reach_update(struct reach *reach, const struct in6_addr *routed, size_t cou
 bool reach_expire(struct reach *reach, uint64_t now_ms);
 
 bool reach_has(const struct reach *reach, const struct in6_addr *address);
+
+/* Was the member lost less than REACH_DOUBT_MS ago? */
+bool reach_in_doubt(const struct reach *reach, const struct in6_addr *address, uint64_t now_ms);
 
 #endif

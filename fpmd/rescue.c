@@ -148,6 +148,8 @@ static void stray_answer(void *arg, const struct directory_result *result)
 		d->counters.lookups_found++;
 		facts.owner_is_local = members_is_local(d, &result->owner);
 		facts.owner_is_reachable = reach_has(&d->reach, &result->owner);
+		facts.owner_is_in_doubt =
+			!d->replayed || reach_in_doubt(&d->reach, &result->owner, daemon_now_ms());
 	} else if (result->answer == DIRECTORY_ABSENT) {
 		d->counters.lookups_absent++;
 	} else {

@@ -112,7 +112,9 @@ enum kernel_verdict stray_decide(const struct stray_facts *facts)
 			return KERNEL_LOCAL;
 		if (facts->tunnelled)
 			return KERNEL_DROP;
-		return facts->owner_is_reachable ? KERNEL_DETOUR : KERNEL_LOCAL;
+		if (facts->owner_is_reachable)
+			return KERNEL_DETOUR;
+		return facts->owner_is_in_doubt ? KERNEL_DROP : KERNEL_LOCAL;
 	case DIRECTORY_TIMED_OUT:
 		break;
 	}

@@ -70,6 +70,7 @@ struct stray_facts {
 	enum directory_answer answer;
 	bool owner_is_local;
 	bool owner_is_reachable;
+	bool owner_is_in_doubt; /* lost just now, or routes are not complete yet */
 	bool tunnelled;
 };
 

@@ -64,6 +64,18 @@ START_TEST(one_that_came_back_can_be_lost_again)
 }
 END_TEST
 
+START_TEST(a_lost_member_is_in_doubt_for_a_moment)
+{
+	begin();
+	reach_update(&reach, (struct in6_addr[]){a, b}, 2, 1);
+	ck_assert(!reach_in_doubt(&reach, &a, 1));
+	reach_update(&reach, (struct in6_addr[]){b}, 1, 1000);
+	ck_assert(reach_in_doubt(&reach, &a, 1000 + REACH_DOUBT_MS - 1));
+	ck_assert(!reach_in_doubt(&reach, &a, 1000 + REACH_DOUBT_MS));
+	ck_assert(!reach_in_doubt(&reach, &b, 1000));
+}
+END_TEST
+
 START_TEST(nobody_at_the_start_is_no_isolation)
 {
 	begin();
@@ -75,4 +87,4 @@ END_TEST
 
 UNIT_MAIN("reach", one_lost_member_is_gone_at_once, all_lost_at_once_is_our_isolation,
 	  members_may_come_back_one_by_one, one_that_came_back_can_be_lost_again,
-	  nobody_at_the_start_is_no_isolation)
+	  a_lost_member_is_in_doubt_for_a_moment, nobody_at_the_start_is_no_isolation)

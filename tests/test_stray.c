@@ -87,19 +87,21 @@ START_TEST(decisions)
 		struct stray_facts facts;
 		enum kernel_verdict verdict;
 	} table[] = {
-		/* answer, owner is local, owner is reachable, tunnelled */
-		{{DIRECTORY_FOUND, false, true, false}, KERNEL_DETOUR},
-		{{DIRECTORY_FOUND, false, false, false}, KERNEL_LOCAL},
-		{{DIRECTORY_FOUND, true, false, false}, KERNEL_LOCAL},
-		{{DIRECTORY_FOUND, true, true, false}, KERNEL_LOCAL},
-		{{DIRECTORY_FOUND, false, true, true}, KERNEL_DROP},
-		{{DIRECTORY_FOUND, false, false, true}, KERNEL_DROP},
-		{{DIRECTORY_FOUND, true, false, true}, KERNEL_LOCAL},
-		{{DIRECTORY_ABSENT, false, false, false}, KERNEL_LOCAL},
-		{{DIRECTORY_ABSENT, false, false, true}, KERNEL_LOCAL},
-		{{DIRECTORY_TIMED_OUT, false, false, false}, KERNEL_DROP},
-		{{DIRECTORY_TIMED_OUT, false, true, false}, KERNEL_DROP},
-		{{DIRECTORY_TIMED_OUT, false, false, true}, KERNEL_DROP},
+		/* answer, owner is local, is reachable, is in doubt, tunnelled */
+		{{DIRECTORY_FOUND, false, true, false, false}, KERNEL_DETOUR},
+		{{DIRECTORY_FOUND, false, false, false, false}, KERNEL_LOCAL},
+		{{DIRECTORY_FOUND, false, false, true, false}, KERNEL_DROP},
+		{{DIRECTORY_FOUND, false, true, true, false}, KERNEL_DETOUR},
+		{{DIRECTORY_FOUND, true, false, false, false}, KERNEL_LOCAL},
+		{{DIRECTORY_FOUND, true, true, false, false}, KERNEL_LOCAL},
+		{{DIRECTORY_FOUND, false, true, false, true}, KERNEL_DROP},
+		{{DIRECTORY_FOUND, false, false, false, true}, KERNEL_DROP},
+		{{DIRECTORY_FOUND, true, false, false, true}, KERNEL_LOCAL},
+		{{DIRECTORY_ABSENT, false, false, false, false}, KERNEL_LOCAL},
+		{{DIRECTORY_ABSENT, false, false, false, true}, KERNEL_LOCAL},
+		{{DIRECTORY_TIMED_OUT, false, false, false, false}, KERNEL_DROP},
+		{{DIRECTORY_TIMED_OUT, false, true, false, false}, KERNEL_DROP},
+		{{DIRECTORY_TIMED_OUT, false, false, false, true}, KERNEL_DROP},
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
