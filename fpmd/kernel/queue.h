@@ -20,8 +20,9 @@ struct queue;
 typedef void queue_stray_fn(void *arg, const struct kernel_stray *stray);
 
 /*
- * Binds options->queue (the marks are taken from *options* too). From now on the kernel holds
- * strays; they are delivered after queue_start(). A number that is in use: the error says so.
+ * Binds options->queue (the marks are taken from *options* too). Strays are dropped until
+ * queue_start(); from then on the kernel holds them and *stray* gets them. A number that is in use:
+ * the error says so.
  */
 int queue_open(struct event_base *base, const struct kernel_options *options, queue_stray_fn *stray,
 	       void *arg, struct queue **queue, struct error *error);

@@ -1,0 +1,612 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The pins: transactions over the map, and what we believe is in it. Runs on fpmd's loop.
+ * Invariant: between calls every entry of nft->pins has an owner, and pins_count is the number of a
+ * family's entries.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <linux/netfilter/nf_tables.h>
+#include <libnftnl/set.h>
+
+#include "fpmd/kernel/nft_private.h"
+
+#define CHUNK_MAX 10000	     /* changes in one transaction */
+#define TRIES_MAX 5	     /* of a dump that others disturb */
+#define FAILED_SENDS_MAX 256 /* a call gives up the search for faulty changes after that */
+
+/* Client, client port, VIP, VIP port: each on a boundary of four bytes. Returns the size. */
+static size_t key_build(const struct nft_family *family, const struct flow *flow, uint8_t key[40])
+{
+	size_t size = family->address_size;
+	uint16_t port;
+	const uint8_t *client = flow->client.s6_addr + 16 - size;
+	const uint8_t *vip = flow->vip.s6_addr + 16 - size;
+
+	memset(key, 0, 40);
+	memcpy(key, client, size);
+	port = htons(flow->client_port);
+	memcpy(key + size, &port, 2);
+	memcpy(key + size + 4, vip, size);
+	port = htons(flow->vip_port);
+	memcpy(key + 2 * size + 4, &port, 2);
+	return 2 * (size + 4);
+}
+
+static bool key_parse(const struct nft_family *family, const uint8_t *key, size_t length,
+		      struct flow *flow)
+{
+	size_t size = family->address_size;
+	uint16_t port;
+
+	memset(flow, 0, sizeof(*flow));
+	if (length != 2 * (size + 4) || address_from_bytes(key, size, &flow->client) ||
+	    address_from_bytes(key + size + 4, size, &flow->vip))
+		return false;
+	memcpy(&port, key + size, 2);
+	flow->client_port = ntohs(port);
+	memcpy(&port, key + 2 * size + 4, 2);
+	flow->vip_port = ntohs(port);
+	flow->protocol = IPPROTO_TCP;
+	return true;
+}
+
+uint16_t nft_owner_of_chain(const char *chain)
+{
+	unsigned long id;
+	char *end;
+
+	if (strncmp(chain, NFT_OWNER_CHAIN, sizeof(NFT_OWNER_CHAIN) - 1) != 0)
+		return KERNEL_OWNER_NONE;
+	chain += sizeof(NFT_OWNER_CHAIN) - 1;
+	if (*chain < '1' || *chain > '9')
+		return KERNEL_OWNER_NONE;
+	id = strtoul(chain, &end, 10);
+	return *end || id > NFT_OWNER_MAX ? KERNEL_OWNER_NONE : (uint16_t)id;
+}
+
+void nft_elements_put(struct nft *nft, const struct nft_family *family, struct nft_batch *batch,
+		      bool remove, const struct nft_element *elements, size_t count)
+{
+	struct nftnl_set *set = nftnl_set_alloc();
+	struct nftnl_set_elem *element;
+	struct nlmsghdr *message;
+	char chain[32];
+	uint8_t key[40];
+	size_t size;
+
+	if (!set || nftnl_set_set_str(set, NFTNL_SET_TABLE, NFT_TABLE) ||
+	    nftnl_set_set_str(set, NFTNL_SET_NAME, NFT_PINS)) {
+		batch->no_memory = true;
+		if (set)
+			nftnl_set_free(set);
+		return;
+	}
+	for (size_t i = 0; i < count; i++) {
+		element = nftnl_set_elem_alloc();
+		if (!element) {
+			batch->no_memory = true;
+			break;
+		}
+		size = key_build(family, elements[i].flow, key);
+		if (nftnl_set_elem_set(element, NFTNL_SET_ELEM_KEY, key, (uint32_t)size) < 0)
+			batch->no_memory = true;
+		if (!remove) {
+			snprintf(chain, sizeof(chain), NFT_OWNER_CHAIN "%u", elements[i].owner);
+			nftnl_set_elem_set_u32(element, NFTNL_SET_ELEM_VERDICT, (uint32_t)NFT_GOTO);
+			if (nftnl_set_elem_set_str(element, NFTNL_SET_ELEM_CHAIN, chain) < 0)
+				batch->no_memory = true;
+		}
+		nftnl_set_elem_add(set, element);
+	}
+	message = nft_batch_put(batch, remove ? NFT_MSG_DELSETELEM : NFT_MSG_NEWSETELEM,
+				family->protocol, remove ? 0 : NLM_F_CREATE,
+				remove ? "old pins" : "new pins");
+	nftnl_set_elems_nlmsg_build_payload(message, set);
+	nft_batch_end(batch, message);
+	nftnl_set_free(set);
+}
+
+struct element_dump {
+	const struct nft_family *family;
+	nft_element_fn *fn;
+	void *arg;
+};
+
+static int element_each(struct nftnl_set_elem *element, void *arg)
+{
+	struct element_dump *dump = arg;
+	uint16_t owner = KERNEL_OWNER_NONE;
+	struct flow flow;
+	const void *key;
+	uint32_t size = 0;
+
+	key = nftnl_set_elem_get(element, NFTNL_SET_ELEM_KEY, &size);
+	if (!key || !key_parse(dump->family, key, size, &flow))
+		return 0;
+	if (nftnl_set_elem_is_set(element, NFTNL_SET_ELEM_CHAIN) &&
+	    (int)nftnl_set_elem_get_u32(element, NFTNL_SET_ELEM_VERDICT) == NFT_GOTO)
+		owner = nft_owner_of_chain(nftnl_set_elem_get_str(element, NFTNL_SET_ELEM_CHAIN));
+	return dump->fn(dump->arg, &flow, owner) ? -1 : 0;
+}
+
+static int elements_message(const struct nlmsghdr *message, void *arg)
+{
+	struct nftnl_set *set = nftnl_set_alloc();
+	int result = 0;
+
+	if (!set)
+		return -ENOMEM;
+	if (nftnl_set_elems_nlmsg_parse(message, set) < 0)
+		result = -EBADMSG;
+	else if (nftnl_set_elem_foreach(set, element_each, arg) < 0)
+		result = -ENOMEM;
+	nftnl_set_free(set);
+	return result;
+}
+
+int nft_elements_dump(struct nft *nft, const struct nft_family *family, nft_element_fn *fn,
+		      void *arg)
+{
+	struct element_dump dump = {family, fn, arg};
+	struct nftnl_set *set = nftnl_set_alloc();
+	_Alignas(8) char bytes[512];
+	struct nlmsghdr *request;
+
+	if (!set || nftnl_set_set_str(set, NFTNL_SET_TABLE, NFT_TABLE) ||
+	    nftnl_set_set_str(set, NFTNL_SET_NAME, NFT_PINS)) {
+		if (set)
+			nftnl_set_free(set);
+		return -ENOMEM;
+	}
+	request = nftnl_nlmsg_build_hdr(bytes, NFT_MSG_GETSETELEM, family->protocol, NLM_F_DUMP, 0);
+	nftnl_set_elems_nlmsg_build_payload(request, set);
+	nftnl_set_free(set);
+	return nft_link_dump(&nft->link, request, elements_message, &dump);
+}
+
+static struct nft_pin *pin_find(struct nft *nft, const struct flow *flow)
+{
+	struct nft_pin *pin;
+
+	HASH_FIND(hh, nft->pins, flow, sizeof(*flow), pin);
+	return pin;
+}
+
+static struct nft_pin *pin_get(struct nft *nft, const struct flow *flow)
+{
+	struct nft_pin *pin = pin_find(nft, flow);
+
+	if (pin)
+		return pin;
+	pin = calloc(1, sizeof(*pin));
+	if (!pin)
+		return NULL;
+	pin->flow = *flow;
+	HASH_ADD(hh, nft->pins, flow, sizeof(pin->flow), pin);
+	return pin;
+}
+
+/* The kernel has it so now. */
+static void pin_settle(struct nft *nft, struct nft_pin *pin, uint16_t owner)
+{
+	struct nft_family *family = nft_family_of(nft, &pin->flow.vip);
+
+	if (pin->owner && !owner)
+		family->pins_count--;
+	else if (!pin->owner && owner)
+		family->pins_count++;
+	pin->owner = owner;
+}
+
+static void pin_drop_if_none(struct nft *nft, struct nft_pin *pin)
+{
+	if (pin->owner)
+		return;
+	HASH_DEL(nft->pins, pin);
+	free(pin);
+}
+
+void nft_pins_forget(struct nft *nft)
+{
+	struct nft_pin *pin, *next;
+
+	HASH_ITER (hh, nft->pins, pin, next) {
+		HASH_DEL(nft->pins, pin);
+		free(pin);
+	}
+	nft->families[0].pins_count = nft->families[1].pins_count = 0;
+}
+
+/* A change on its way into the kernel. */
+struct step {
+	struct nft_pin *pin;
+	struct kernel_pin_change *change;
+	bool remove; /* what is there goes first */
+	bool skip;   /* nothing to do any more; status is set */
+};
+
+static int steps_send(struct nft *nft, struct step *steps, size_t count,
+		      struct nft_failure *failure)
+{
+	static struct nft_element elements[NFT_ELEMENTS_MAX];
+	struct nft_batch batch;
+	size_t used, total = 0;
+
+	nft_batch_begin(&batch, &nft->link);
+	/* All removals first: they make room, and a pin that changes its owner must go before. */
+	for (int adding = 0; adding < 2; adding++) {
+		for (int i = 0; i < 2; i++) {
+			used = 0;
+			for (size_t j = 0; j < count; j++) {
+				const struct step *step = &steps[j];
+
+				if (step->skip ||
+				    nft_family_of(nft, &step->pin->flow.vip) != &nft->families[i])
+					continue;
+				if (adding ? !step->change->new_owner : !step->remove)
+					continue;
+				elements[used].flow = &step->pin->flow;
+				elements[used++].owner = step->change->new_owner;
+				total++;
+				if (used < NFT_ELEMENTS_MAX)
+					continue;
+				nft_elements_put(nft, &nft->families[i], &batch, !adding, elements,
+						 used);
+				used = 0;
+			}
+			if (used)
+				nft_elements_put(nft, &nft->families[i], &batch, !adding, elements,
+						 used);
+		}
+	}
+	if (!total) {
+		nft_batch_free(&batch);
+		memset(failure, 0, sizeof(*failure));
+		return 0;
+	}
+	return nft_batch_send(&batch, failure);
+}
+
+static void steps_settle(struct nft *nft, struct step *steps, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (steps[i].skip)
+			continue;
+		pin_settle(nft, steps[i].pin, steps[i].change->new_owner);
+		steps[i].change->status = 0;
+		steps[i].skip = true;
+	}
+}
+
+static void steps_fail(struct step *steps, size_t count, int status)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (steps[i].skip)
+			continue;
+		steps[i].change->status = status;
+		steps[i].skip = true;
+	}
+}
+
+/* What a step has to do, given what the map holds. */
+static void step_plan(struct nft *nft, struct step *step, bool trust_caller)
+{
+	const struct kernel_pin_change *change = step->change;
+
+	step->remove = step->pin->owner && step->pin->owner != change->new_owner;
+	if (!step->pin->owner && trust_caller && change->old_owner &&
+	    change->old_owner != change->new_owner)
+		step->remove = true;
+	if (!change->new_owner && !step->remove) {
+		step->change->status = 0;
+		step->skip = true;
+	}
+}
+
+/* Those that find no room get -ENFILE; the removals of the same transaction count. */
+static void steps_make_room(struct nft *nft, struct step *steps, size_t count)
+{
+	for (int i = 0; i < 2; i++) {
+		const struct nft_family *family = &nft->families[i];
+		size_t expected = family->pins_count;
+
+		if (!family->used)
+			continue;
+		for (size_t j = 0; j < count; j++)
+			if (!steps[j].skip && !steps[j].change->new_owner && steps[j].pin->owner &&
+			    nft_family_of(nft, &steps[j].pin->flow.vip) == family)
+				expected--;
+		for (size_t j = 0; j < count; j++) {
+			if (steps[j].skip || !steps[j].change->new_owner || steps[j].pin->owner ||
+			    nft_family_of(nft, &steps[j].pin->flow.vip) != family)
+				continue;
+			if (expected >= family->pins_size) {
+				steps[j].change->status = -ENFILE;
+				steps[j].skip = true;
+			} else {
+				expected++;
+			}
+		}
+	}
+}
+
+static int seen_each(void *arg, const struct flow *flow, uint16_t owner)
+{
+	struct nft *nft = arg;
+	struct nft_pin *pin = pin_find(nft, flow);
+
+	/* An element with another verdict stands in the way of a pin: it has to be removed. */
+	if (!pin)
+		return 0;
+	pin->seen = nft->dumps;
+	pin->found = owner ? owner : UINT16_MAX;
+	return 0;
+}
+
+/* Learns what the kernel really has for the pins of the steps. */
+static int steps_look(struct nft *nft, struct step *steps, size_t count)
+{
+	int result = 0;
+
+	for (int i = 0; i < TRIES_MAX; i++) {
+		nft->dumps++;
+		result = 0;
+		for (int j = 0; j < 2 && !result; j++)
+			if (nft->families[j].used)
+				result = nft_elements_dump(nft, &nft->families[j], seen_each, nft);
+		if (result != -EINTR)
+			break;
+	}
+	if (result)
+		return result;
+	for (size_t i = 0; i < count; i++) {
+		struct nft_pin *pin = steps[i].pin;
+
+		if (steps[i].skip)
+			continue;
+		pin_settle(nft, pin, pin->seen == nft->dumps ? pin->found : KERNEL_OWNER_NONE);
+		step_plan(nft, &steps[i], false);
+	}
+	return 0;
+}
+
+static void steps_bisect(struct nft *nft, struct step *steps, size_t count, int *budget)
+{
+	struct nft_failure failure;
+
+	if (!steps_send(nft, steps, count, &failure)) {
+		steps_settle(nft, steps, count);
+		return;
+	}
+	if (count == 1 || --*budget <= 0) {
+		steps_fail(steps, count, failure.error);
+		return;
+	}
+	steps_bisect(nft, steps, count / 2, budget);
+	steps_bisect(nft, steps + count / 2, count - count / 2, budget);
+}
+
+static void steps_run(struct nft *nft, struct step *steps, size_t count)
+{
+	int budget = FAILED_SENDS_MAX;
+	struct nft_failure failure;
+
+	for (size_t i = 0; i < count; i++)
+		step_plan(nft, &steps[i], true);
+	steps_make_room(nft, steps, count);
+	if (!steps_send(nft, steps, count, &failure)) {
+		steps_settle(nft, steps, count);
+		return;
+	}
+	switch (failure.error) {
+	case -EPERM:
+	case -ENOMEM:
+	case -ENOBUFS:
+		steps_fail(steps, count, failure.error);
+		return;
+	case -EMSGSIZE:
+		break;
+	default:
+		/* Somebody else wrote into the map: begin with what is really in it. */
+		if (steps_look(nft, steps, count)) {
+			steps_fail(steps, count, failure.error);
+			return;
+		}
+	}
+	steps_bisect(nft, steps, count, &budget);
+}
+
+static int change_check(struct nft *nft, const struct kernel_pin_change *change)
+{
+	const struct flow *flow = &change->flow;
+
+	if (flow->protocol != IPPROTO_TCP || flow->zero[0] || flow->zero[1] || flow->zero[2] ||
+	    address_is_ipv4(&flow->client) != address_is_ipv4(&flow->vip))
+		return -EINVAL;
+	if (!nft_family_of(nft, &flow->vip)->used)
+		return -EAFNOSUPPORT;
+	if (change->new_owner && !nft_owner_known(nft, change->new_owner))
+		return -ENOENT;
+	return 0;
+}
+
+size_t nft_pins_change(struct nft *nft, struct kernel_pin_change *changes, size_t count)
+{
+	size_t used, i = 0, failed = 0, room = count < CHUNK_MAX ? count : CHUNK_MAX;
+	struct step *steps = calloc(room ? room : 1, sizeof(*steps));
+
+	while (i < count) {
+		nft->chunks++;
+		for (used = 0; i < count && used < CHUNK_MAX; i++) {
+			struct kernel_pin_change *change = &changes[i];
+			struct nft_pin *pin;
+
+			change->status = steps ? change_check(nft, change) : -ENOMEM;
+			if (change->status)
+				continue;
+			pin = pin_get(nft, &change->flow);
+			if (!pin) {
+				change->status = -ENOMEM;
+				continue;
+			}
+			if (pin->chunk == nft->chunks) /* the same flow again: next transaction */
+				break;
+			pin->chunk = nft->chunks;
+			steps[used++] = (struct step){.pin = pin, .change = change};
+		}
+		steps_run(nft, steps, used);
+		for (size_t j = 0; j < used; j++)
+			pin_drop_if_none(nft, steps[j].pin);
+	}
+	free(steps);
+	for (i = 0; i < count; i++)
+		failed += changes[i].status != 0;
+	return failed;
+}
+
+struct pins_dump {
+	kernel_pin_fn *fn;
+	void *arg;
+	struct kernel_pin_change *pins; /* collected first: a dump may have to start again */
+	size_t count, size;
+};
+
+static int collect_each(void *arg, const struct flow *flow, uint16_t owner)
+{
+	struct pins_dump *dump = arg;
+
+	if (dump->count == dump->size) {
+		size_t size = dump->size ? dump->size * 2 : 1024;
+		void *grown = realloc(dump->pins, size * sizeof(*dump->pins));
+
+		if (!grown)
+			return -1;
+		dump->pins = grown;
+		dump->size = size;
+	}
+	dump->pins[dump->count].flow = *flow;
+	dump->pins[dump->count++].old_owner = owner;
+	return 0;
+}
+
+static int collect(struct nft *nft, const struct nft_family *family, struct pins_dump *dump)
+{
+	size_t start = dump->count;
+	int result = -EINTR;
+
+	for (int i = 0; i < TRIES_MAX && result == -EINTR; i++) {
+		dump->count = start;
+		result = nft_elements_dump(nft, family, collect_each, dump);
+	}
+	return result;
+}
+
+int nft_pins_dump(struct nft *nft, kernel_pin_fn *fn, void *arg, struct error *error)
+{
+	struct pins_dump dump = {fn, arg, NULL, 0, 0};
+	int result = 0;
+
+	for (int i = 0; i < 2 && !result; i++)
+		if (nft->families[i].used)
+			result = collect(nft, &nft->families[i], &dump);
+	if (!result)
+		for (size_t i = 0; i < dump.count; i++)
+			if (dump.pins[i].old_owner)
+				fn(arg, &dump.pins[i].flow, dump.pins[i].old_owner);
+	free(dump.pins);
+	if (result)
+		return error_set(error, "nftables: cannot read the pins: %s", strerror(-result));
+	return 0;
+}
+
+int nft_pins_load(struct nft *nft, const struct nft_family *family)
+{
+	struct pins_dump dump = {0};
+	struct nft_pin *pin;
+	int result = collect(nft, family, &dump);
+
+	for (size_t i = 0; !result && i < dump.count; i++) {
+		if (!dump.pins[i].old_owner)
+			continue;
+		pin = pin_get(nft, &dump.pins[i].flow);
+		if (!pin)
+			result = -ENOMEM;
+		else
+			pin_settle(nft, pin, dump.pins[i].old_owner);
+	}
+	free(dump.pins);
+	return result;
+}
+
+/* Elements of others, or with another owner than we know: they get what we know. */
+static int wrong_find(struct nft *nft, struct pins_dump *dump, struct kernel_pin_change **wrong,
+		      size_t *count)
+{
+	struct nft_pin *pin, *next;
+	size_t size = 0;
+
+	*count = 0;
+	*wrong = calloc(dump->count + HASH_COUNT(nft->pins) + 1, sizeof(**wrong));
+	if (!*wrong)
+		return -ENOMEM;
+	nft->dumps++;
+	for (size_t i = 0; i < dump->count; i++) {
+		pin = pin_find(nft, &dump->pins[i].flow);
+		if (pin) {
+			pin->seen = nft->dumps;
+			if (pin->owner == dump->pins[i].old_owner)
+				continue;
+			(*wrong)[size].new_owner = pin->owner;
+		}
+		/* What stands there must go: any owner but the new one says so. */
+		(*wrong)[size].flow = dump->pins[i].flow;
+		(*wrong)[size++].old_owner = UINT16_MAX;
+	}
+	HASH_ITER (hh, nft->pins, pin, next) {
+		if (pin->seen == nft->dumps)
+			continue;
+		(*wrong)[size].flow = pin->flow;
+		(*wrong)[size++].new_owner = pin->owner;
+	}
+	*count = size;
+	return 0;
+}
+
+long nft_pins_reconcile(struct nft *nft)
+{
+	struct pins_dump dump = {0};
+	struct kernel_pin_change *wrong = NULL;
+	struct nft_pin *pin;
+	size_t count = 0, failed;
+	int result = 0;
+
+	for (int i = 0; i < 2 && !result; i++)
+		if (nft->families[i].used)
+			result = collect(nft, &nft->families[i], &dump);
+	if (!result)
+		result = wrong_find(nft, &dump, &wrong, &count);
+	free(dump.pins);
+	if (result) {
+		free(wrong);
+		return result;
+	}
+	/* Forget what is not so; the changes then make it so. */
+	for (size_t i = 0; i < count; i++) {
+		pin = pin_find(nft, &wrong[i].flow);
+		if (pin) {
+			pin_settle(nft, pin, KERNEL_OWNER_NONE);
+			pin_drop_if_none(nft, pin);
+		}
+	}
+	failed = nft_pins_change(nft, wrong, count);
+	for (size_t i = 0; failed && i < count; i++)
+		if (wrong[i].status)
+			result = wrong[i].status;
+	free(wrong);
+	return result ? result : (long)count;
+}

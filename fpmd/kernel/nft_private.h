@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the nft_*.c files share: the state, by family, and the steps between them. */
+#ifndef HOLDFAST_NFT_PRIVATE_H
+#define HOLDFAST_NFT_PRIVATE_H
+
+#include <net/if.h>
+
+#include "fpmd/kernel/nft.h"
+#include "fpmd/kernel/nft_link.h"
+#include "fpmd/table.h"
+
+struct nftnl_rule;
+
+enum nft_set_name { NFT_VIPS, NFT_MEMBERS, NFT_UPLINKS, NFT_SETS };
+
+struct nft_set {
+	bool told; /* the caller said what is in it; else what is there stays */
+	uint8_t (*keys)[16];
+	size_t count;
+};
+
+struct nft_family {
+	bool used;
+	uint8_t protocol;     /* NFPROTO_IPV4, NFPROTO_IPV6 */
+	uint8_t address_size; /* 4, 16 */
+	uint8_t source_offset, destination_offset;
+	uint8_t icmp;
+	uint32_t pins_size; /* of the map in the kernel */
+	size_t pins_count;  /* what we believe is in it */
+	struct nft_set sets[NFT_SETS];
+};
+
+/* A pin as we believe the kernel has it. */
+struct nft_pin {
+	struct flow flow;
+	uint16_t owner; /* KERNEL_OWNER_NONE only within nft_pins_change() and nft_repair() */
+	uint16_t found; /* owner in the last dump */
+	uint32_t seen;	/* number of the last dump that had it */
+	uint32_t chunk; /* number of the last transaction that was about it */
+	UT_hash_handle hh;
+};
+
+struct nft {
+	struct nft_link link;
+	struct nft_link watch;
+	struct event *watch_event, *watch_timer;
+	nft_changed_fn *changed;
+	void *changed_arg;
+	char changed_what[96];
+	uint64_t changed_ms; /* when the caller was told last */
+
+	struct kernel_options options;
+	unsigned int owner_shift;
+	char tunnel_device[IFNAMSIZ];
+	enum nft_queue_kind queue_kind;
+	int queue_revision; /* of the xt target */
+	bool queue_known, queue_off;
+	char queue_text[32];
+
+	struct nft_family families[2]; /* 0 IPv4, 1 IPv6 */
+	uint8_t owners[(NFT_OWNER_MAX + 8) / 8];
+	struct nft_pin *pins; /* hash by flow */
+	uint32_t dumps, chunks;
+};
+
+static inline struct nft_family *nft_family_of(struct nft *nft, const struct in6_addr *address)
+{
+	return &nft->families[address_is_ipv4(address) ? 0 : 1];
+}
+
+static inline uint32_t nft_our_bits(const struct nft *nft)
+{
+	return nft->options.mark_owner_mask | nft->options.mark_stray_bit |
+	       nft->options.mark_tunnel_bit;
+}
+
+/* nft_rules.c: the base chains, the chains tunnel and stray, their rules and counters. */
+void nft_rules_put(struct nft *nft, const struct nft_family *family, struct nft_batch *batch);
+/* Chain, counter and rule of one owner. */
+void nft_owner_put(struct nft *nft, const struct nft_family *family, struct nft_batch *batch,
+		   uint16_t id);
+void nft_owner_drop_put(struct nft *nft, const struct nft_family *family, struct nft_batch *batch,
+			uint16_t id);
+/* Is it the name of a counter of the rules (not of an owner)? Index, or -1. */
+int nft_counter_index(const char *name);
+extern const char *const nft_counter_names[], *const nft_counter_help[];
+extern const size_t nft_counters_count;
+
+/* nft_sets.c */
+#define NFT_PINS "pins"
+extern const char *const nft_set_names[NFT_SETS];
+void nft_set_create_put(struct nft *nft, const struct nft_family *family, struct nft_batch *batch,
+			enum nft_set_name name);
+void nft_set_fill_put(struct nft *nft, const struct nft_family *family, struct nft_batch *batch,
+		      enum nft_set_name name);
+void nft_pins_create_put(struct nft *nft, const struct nft_family *family, struct nft_batch *batch);
+void nft_set_drop_put(const struct nft_family *family, struct nft_batch *batch, const char *name);
+/* Does the set in *message* (NFT_MSG_NEWSET) have the layout that we make? *size* gets its size. */
+struct nftnl_set;
+bool nft_set_fits(const struct nft_family *family, const struct nftnl_set *set, const char *name);
+
+/* nft_pins.c */
+#define NFT_ELEMENTS_MAX 700 /* in one message: both families stay below 64 KiB */
+struct nft_element {
+	const struct flow *flow;
+	uint16_t owner;
+};
+/* One message for up to NFT_ELEMENTS_MAX elements. */
+void nft_elements_put(struct nft *nft, const struct nft_family *family, struct nft_batch *batch,
+		      bool remove, const struct nft_element *elements, size_t count);
+/* The owner whose chain has this name, or KERNEL_OWNER_NONE. */
+uint16_t nft_owner_of_chain(const char *chain);
+/*
+ * All elements of a family's map; those that are no pins of ours (another verdict) come with owner
+ * KERNEL_OWNER_NONE. Returns 0 or a negative errno; -ENOENT: no such map.
+ */
+typedef int nft_element_fn(void *arg, const struct flow *flow, uint16_t owner);
+int nft_elements_dump(struct nft *nft, const struct nft_family *family, nft_element_fn *fn,
+		      void *arg);
+/* Brings the kernel's map to what we believe; returns how many elements were wrong, or a negative
+ * errno. */
+long nft_pins_reconcile(struct nft *nft);
+/* Believe what the kernel has. */
+int nft_pins_load(struct nft *nft, const struct nft_family *family);
+void nft_pins_forget(struct nft *nft);
+
+/* nft_watch.c */
+void nft_watch_stop(struct nft *nft);
+
+#endif

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The layout of the sets and of the pin map, and the contents of the small sets. Builds messages
+ * into a batch, sends nothing; nft_vips_set() and its like live here too.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <linux/netfilter/nf_tables.h>
+#include <libnftnl/set.h>
+
+#include "fpmd/kernel/nft_private.h"
+
+/* nft's own numbers of the types: only for its listing, the kernel does not look. */
+#define TYPE_IPV4_ADDR 7u
+#define TYPE_IPV6_ADDR 8u
+#define TYPE_INET_SERVICE 13u
+#define TYPE_IFACE_INDEX 20u
+#define TYPE_BITS 6
+
+#define SET_SIZE_MAX 65536 /* of the small ones */
+
+const char *const nft_set_names[NFT_SETS] = {"vips", "members", "uplinks"};
+
+static uint32_t address_type(const struct nft_family *family)
+{
+	return family->address_size == 4 ? TYPE_IPV4_ADDR : TYPE_IPV6_ADDR;
+}
+
+static uint32_t pins_type(const struct nft_family *family)
+{
+	uint32_t address = address_type(family);
+
+	return ((address << TYPE_BITS | TYPE_INET_SERVICE) << TYPE_BITS | address) << TYPE_BITS |
+	       TYPE_INET_SERVICE;
+}
+
+static uint32_t key_size(const struct nft_family *family, enum nft_set_name name)
+{
+	return name == NFT_UPLINKS ? sizeof(uint32_t) : family->address_size;
+}
+
+static struct nftnl_set *set_alloc(struct nft_batch *batch, const char *name)
+{
+	struct nftnl_set *set = nftnl_set_alloc();
+
+	if (!set || nftnl_set_set_str(set, NFTNL_SET_TABLE, NFT_TABLE) ||
+	    nftnl_set_set_str(set, NFTNL_SET_NAME, name)) {
+		batch->no_memory = true;
+		if (set)
+			nftnl_set_free(set);
+		return NULL;
+	}
+	return set;
+}
+
+static void create_put(const struct nft_family *family, struct nft_batch *batch,
+		       struct nftnl_set *set, const char *name)
+{
+	struct nlmsghdr *message;
+
+	nftnl_set_set_u32(set, NFTNL_SET_FAMILY, family->protocol);
+	/* Numbers within the transaction; rules name their sets, so nobody asks for it. */
+	nftnl_set_set_u32(set, NFTNL_SET_ID, batch->link->seq);
+	message = nft_batch_put(batch, NFT_MSG_NEWSET, family->protocol, NLM_F_CREATE, "set %s",
+				name);
+	nftnl_set_nlmsg_build_payload(message, set);
+	nft_batch_end(batch, message);
+	nftnl_set_free(set);
+}
+
+void nft_set_create_put(struct nft *nft, const struct nft_family *family, struct nft_batch *batch,
+			enum nft_set_name name)
+{
+	struct nftnl_set *set = set_alloc(batch, nft_set_names[name]);
+
+	if (!set)
+		return;
+	nftnl_set_set_u32(set, NFTNL_SET_KEY_TYPE,
+			  name == NFT_UPLINKS ? TYPE_IFACE_INDEX : address_type(family));
+	nftnl_set_set_u32(set, NFTNL_SET_KEY_LEN, key_size(family, name));
+	nftnl_set_set_u32(set, NFTNL_SET_DESC_SIZE, SET_SIZE_MAX);
+	create_put(family, batch, set, nft_set_names[name]);
+}
+
+void nft_pins_create_put(struct nft *nft, const struct nft_family *family, struct nft_batch *batch)
+{
+	struct nftnl_set *set = set_alloc(batch, NFT_PINS);
+
+	if (!set)
+		return;
+	nftnl_set_set_u32(set, NFTNL_SET_FLAGS, NFT_SET_MAP);
+	nftnl_set_set_u32(set, NFTNL_SET_KEY_TYPE, pins_type(family));
+	nftnl_set_set_u32(set, NFTNL_SET_KEY_LEN, 2u * (family->address_size + 4u));
+	nftnl_set_set_u32(set, NFTNL_SET_DATA_TYPE, NFT_DATA_VERDICT);
+	nftnl_set_set_u32(set, NFTNL_SET_DATA_LEN, 0);
+	nftnl_set_set_u32(set, NFTNL_SET_DESC_SIZE, family->pins_size);
+	create_put(family, batch, set, NFT_PINS);
+}
+
+void nft_set_drop_put(const struct nft_family *family, struct nft_batch *batch, const char *name)
+{
+	struct nftnl_set *set = set_alloc(batch, name);
+	struct nlmsghdr *message;
+
+	if (!set)
+		return;
+	message = nft_batch_put(batch, NFT_MSG_DELSET, family->protocol, 0, "old set %s", name);
+	nftnl_set_nlmsg_build_payload(message, set);
+	nft_batch_end(batch, message);
+	nftnl_set_free(set);
+}
+
+bool nft_set_fits(const struct nft_family *family, const struct nftnl_set *set, const char *name)
+{
+	uint32_t flags = nftnl_set_get_u32(set, NFTNL_SET_FLAGS);
+	uint32_t key = nftnl_set_get_u32(set, NFTNL_SET_KEY_LEN);
+	uint32_t size = nftnl_set_get_u32(set, NFTNL_SET_DESC_SIZE);
+
+	if (strcmp(name, NFT_PINS) == 0)
+		return flags == NFT_SET_MAP && key == 2u * (family->address_size + 4u) &&
+		       nftnl_set_get_u32(set, NFTNL_SET_DATA_TYPE) == NFT_DATA_VERDICT &&
+		       size == family->pins_size;
+	for (int i = 0; i < NFT_SETS; i++)
+		if (strcmp(name, nft_set_names[i]) == 0)
+			return flags == 0 && size == SET_SIZE_MAX && key == key_size(family, i);
+	return false;
+}
+
+/* Elements of set->keys from *start*, up to NFT_ELEMENTS_MAX. */
+static void keys_put(const struct nft_family *family, struct nft_batch *batch,
+		     enum nft_set_name name, size_t start)
+{
+	const struct nft_set *content = &family->sets[name];
+	struct nftnl_set *set = set_alloc(batch, nft_set_names[name]);
+	size_t end = content->count - start > NFT_ELEMENTS_MAX ? start + NFT_ELEMENTS_MAX
+							       : content->count;
+	struct nftnl_set_elem *element;
+	struct nlmsghdr *message;
+
+	if (!set)
+		return;
+	for (size_t i = start; i < end; i++) {
+		element = nftnl_set_elem_alloc();
+		if (!element) {
+			batch->no_memory = true;
+			break;
+		}
+		if (nftnl_set_elem_set(element, NFTNL_SET_ELEM_KEY, content->keys[i],
+				       key_size(family, name)) < 0)
+			batch->no_memory = true;
+		nftnl_set_elem_add(set, element);
+	}
+	message = nft_batch_put(batch, NFT_MSG_NEWSETELEM, family->protocol, NLM_F_CREATE,
+				"elements of %s", nft_set_names[name]);
+	nftnl_set_elems_nlmsg_build_payload(message, set);
+	nft_batch_end(batch, message);
+	nftnl_set_free(set);
+}
+
+void nft_set_fill_put(struct nft *nft, const struct nft_family *family, struct nft_batch *batch,
+		      enum nft_set_name name)
+{
+	struct nftnl_set *set;
+	struct nlmsghdr *message;
+
+	if (!family->sets[name].told)
+		return;
+	set = set_alloc(batch, nft_set_names[name]);
+	if (!set)
+		return;
+	/* No element named: all of them. */
+	message = nft_batch_put(batch, NFT_MSG_DELSETELEM, family->protocol, 0,
+				"old elements of %s", nft_set_names[name]);
+	nftnl_set_elems_nlmsg_build_payload(message, set);
+	nft_batch_end(batch, message);
+	nftnl_set_free(set);
+	for (size_t i = 0; i < family->sets[name].count; i += NFT_ELEMENTS_MAX)
+		keys_put(family, batch, name, i);
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+	return memcmp(a, b, 16);
+}
+
+static void keys_sort(struct nft_set *set)
+{
+	size_t kept = 0;
+
+	if (!set->count)
+		return;
+	qsort(set->keys, set->count, sizeof(*set->keys), compare_keys);
+	for (size_t i = 1; i < set->count; i++)
+		if (memcmp(set->keys[i], set->keys[kept], 16) != 0)
+			memcpy(set->keys[++kept], set->keys[i], 16);
+	set->count = kept + 1;
+}
+
+/* Takes over *content*, also its memory; on error the old content stays. */
+static int set_replace(struct nft *nft, struct nft_family *family, enum nft_set_name name,
+		       struct nft_set *content, struct error *error)
+{
+	struct nft_set before = family->sets[name];
+	struct nft_failure failure;
+	struct nft_batch batch;
+
+	keys_sort(content);
+	if (content->count > SET_SIZE_MAX) {
+		free(content->keys);
+		return error_set(error, "nftables: set %s takes at most %d entries",
+				 nft_set_names[name], SET_SIZE_MAX);
+	}
+	family->sets[name] = *content;
+	nft_batch_begin(&batch, &nft->link);
+	nft_set_fill_put(nft, family, &batch, name);
+	if (nft_batch_send(&batch, &failure)) {
+		family->sets[name] = before;
+		free(content->keys);
+		return nft_failure_error(&failure, "cannot replace a set", error);
+	}
+	free(before.keys);
+	return 0;
+}
+
+static int addresses_set(struct nft *nft, enum nft_set_name name, const struct in6_addr *addresses,
+			 size_t count, struct error *error)
+{
+	for (int i = 0; i < 2; i++) {
+		struct nft_family *family = &nft->families[i];
+		struct nft_set content = {.told = true};
+		uint32_t ipv4;
+
+		if (!family->used)
+			continue;
+		content.keys = calloc(count ? count : 1, sizeof(*content.keys));
+		if (!content.keys)
+			return error_set(error, "nftables: out of memory");
+		for (size_t j = 0; j < count; j++) {
+			if (nft_family_of(nft, &addresses[j]) != family)
+				continue;
+			if (i == 0) {
+				ipv4 = address_to_ipv4(&addresses[j]);
+				memcpy(content.keys[content.count++], &ipv4, sizeof(ipv4));
+			} else {
+				memcpy(content.keys[content.count++], &addresses[j], 16);
+			}
+		}
+		if (set_replace(nft, family, name, &content, error))
+			return -1;
+	}
+	return 0;
+}
+
+int nft_vips_set(struct nft *nft, const struct in6_addr *vips, size_t count, struct error *error)
+{
+	return addresses_set(nft, NFT_VIPS, vips, count, error);
+}
+
+int nft_members_set(struct nft *nft, const struct in6_addr *members, size_t count,
+		    struct error *error)
+{
+	return addresses_set(nft, NFT_MEMBERS, members, count, error);
+}
+
+int nft_uplinks_set(struct nft *nft, const unsigned int *ifindexes, size_t count,
+		    struct error *error)
+{
+	for (int i = 0; i < 2; i++) {
+		struct nft_family *family = &nft->families[i];
+		struct nft_set content = {.told = true, .count = count};
+
+		if (!family->used)
+			continue;
+		content.keys = calloc(count ? count : 1, sizeof(*content.keys));
+		if (!content.keys)
+			return error_set(error, "nftables: out of memory");
+		for (size_t j = 0; j < count; j++)
+			memcpy(content.keys[j], &ifindexes[j], sizeof(uint32_t));
+		if (set_replace(nft, family, NFT_UPLINKS, &content, error))
+			return -1;
+	}
+	return 0;
+}
