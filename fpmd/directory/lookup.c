@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The look-up's state machine. Pure; a wrong owner or a wrong absence must not come out of it. */
+#include "fpmd/directory/lookup.h"
+
+#include <string.h>
+
+void lookup_start(struct lookup *lookup, const uint16_t *replica, uint8_t replicas,
+		  const struct lookup_view *view, uint64_t now_us, uint64_t deadline_us)
+{
+	memset(lookup, 0, sizeof(*lookup));
+	lookup->start_us = now_us;
+	lookup->deadline_us = deadline_us;
+	lookup->owner_id = UINT16_MAX;
+	/* This host first, as it costs nothing; those that are silent last. */
+	for (int pass = 0; pass < 3; pass++) {
+		for (uint8_t i = 0; i < replicas && i < RING_REPLICAS_MAX; i++) {
+			int class = replica[i] == MEMBER_LOCAL			? 0
+				    : member_bits_has(view->silent, replica[i]) ? 2
+										: 1;
+
+			if (class == pass)
+				lookup->replica[lookup->replicas++] = replica[i];
+		}
+	}
+}
+
+void lookup_disbelieve(struct lookup *lookup, const struct in6_addr *owner)
+{
+	lookup->disbelieving = true;
+	lookup->disbelieved = *owner;
+}
+
+/* Is there a record that its owner did not disown? */
+static bool record_stands(const struct lookup *lookup)
+{
+	return lookup->recorded && (lookup->owner_id == UINT16_MAX ||
+				    !member_bits_has(&lookup->missed, lookup->owner_id));
+}
+
+bool lookup_answer(struct lookup *lookup, uint16_t id, enum get_status status,
+		   const struct record *record, int owner_id)
+{
+	if (id >= MEMBERS_MAX || !member_bits_has(&lookup->asked, id) ||
+	    member_bits_has(&lookup->missed, id) || lookup->claimed)
+		return false;
+	switch (status) {
+	case GET_MISS:
+		member_bits_set(&lookup->missed, id);
+		return true;
+	case GET_CLAIM:
+		lookup->claimed = true;
+		lookup->owner = record->owner;
+		lookup->owner_id = id;
+		return true;
+	case GET_RECORD:
+		if (lookup->disbelieving && address_equal(&lookup->disbelieved, &record->owner)) {
+			member_bits_set(&lookup->missed, id);
+			return true;
+		}
+		/* Only this host itself can say that it owns a session. */
+		if (owner_id == MEMBER_LOCAL) {
+			member_bits_set(&lookup->missed, id);
+			return true;
+		}
+		member_bits_set(&lookup->record, id);
+		if (!record_stands(lookup) || record->version > lookup->version) {
+			lookup->recorded = true;
+			lookup->version = record->version;
+			lookup->owner = record->owner;
+			lookup->owner_id = owner_id < 0 ? UINT16_MAX : (uint16_t)owner_id;
+		}
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void ask(struct lookup *lookup, struct lookup_step *step, uint16_t id)
+{
+	member_bits_set(&step->ask, id);
+	member_bits_set(&lookup->asked, id);
+	step->any = true;
+	if (id != MEMBER_LOCAL)
+		lookup->messages++;
+}
+
+static void finish(struct lookup_step *step, enum directory_answer answer)
+{
+	step->done = true;
+	step->answer = answer;
+	memset(&step->ask, 0, sizeof(step->ask));
+	step->any = false;
+}
+
+static bool answered(const struct lookup *lookup, uint16_t id)
+{
+	return member_bits_has(&lookup->missed, id) || member_bits_has(&lookup->record, id);
+}
+
+/* Asks replicas as far as it is their turn. Returns false when it is time to ask all. */
+static bool ask_replicas(struct lookup *lookup, const struct lookup_view *view, uint64_t now_us,
+			 struct lookup_step *step)
+{
+	uint64_t limit_us = (lookup->deadline_us - lookup->start_us) / 2;
+	uint64_t hedges = 1 + (now_us - lookup->start_us) / LOOKUP_HEDGE_US;
+	uint64_t turns = hedges;
+	uint8_t asked = 0;
+	uint8_t waiting = 0;
+
+	if (limit_us > LOOKUP_ALL_US)
+		limit_us = LOOKUP_ALL_US;
+	for (uint8_t i = 0; i < lookup->replicas; i++) {
+		uint16_t id = lookup->replica[i];
+
+		if (!member_bits_has(view->ring, id))
+			continue;
+		if (!member_bits_has(&lookup->asked, id)) {
+			if (asked >= turns)
+				break;
+			ask(lookup, step, id);
+		}
+		asked++;
+		if (!answered(lookup, id))
+			waiting++;
+		else
+			turns += id == MEMBER_LOCAL ? 1 : RING_REPLICAS_MAX;
+		/* The local answer comes at once. */
+		if (id == MEMBER_LOCAL && !answered(lookup, id))
+			break;
+	}
+	if (waiting == 0 || now_us - lookup->start_us >= limit_us)
+		return false;
+	step->wake_us = lookup->start_us + limit_us;
+	if (asked < lookup->replicas && lookup->start_us + hedges * LOOKUP_HEDGE_US < step->wake_us)
+		step->wake_us = lookup->start_us + hedges * LOOKUP_HEDGE_US;
+	return true;
+}
+
+/* The members whose answer is still missing. */
+static unsigned int count_waiting(const struct lookup *lookup, const struct lookup_view *view)
+{
+	unsigned int waiting = 0;
+
+	for (uint16_t id = 0; id < view->members; id++)
+		waiting += member_bits_has(view->ring, id) && !answered(lookup, id);
+	return waiting;
+}
+
+static void ask_all(struct lookup *lookup, const struct lookup_view *view, uint64_t now_us,
+		    struct lookup_step *step)
+{
+	unsigned int waiting = count_waiting(lookup, view);
+	bool repeat = lookup->repeats < LOOKUP_REPEATS &&
+		      now_us >= lookup->all_us + (lookup->repeats + 1) * LOOKUP_REPEAT_US;
+
+	if (record_stands(lookup) && (waiting == 0 || now_us >= lookup->all_us + LOOKUP_CLAIM_US)) {
+		finish(step, DIRECTORY_FOUND);
+		return;
+	}
+	if (waiting == 0 && !view->incomplete) {
+		finish(step, DIRECTORY_ABSENT);
+		return;
+	}
+	if (now_us >= lookup->deadline_us)
+		return;
+	if (repeat)
+		lookup->repeats++;
+	for (uint16_t id = 0; id < view->members; id++) {
+		if (member_bits_has(view->ring, id) && !answered(lookup, id) &&
+		    (repeat || !member_bits_has(&lookup->asked, id)))
+			ask(lookup, step, id);
+	}
+	step->wake_us = lookup->deadline_us;
+	if (lookup->repeats < LOOKUP_REPEATS)
+		step->wake_us = lookup->all_us + (lookup->repeats + 1) * LOOKUP_REPEAT_US;
+	if (record_stands(lookup))
+		step->wake_us = lookup->all_us + LOOKUP_CLAIM_US;
+}
+
+void lookup_next(struct lookup *lookup, const struct lookup_view *view, uint64_t now_us,
+		 struct lookup_step *step)
+{
+	bool late = now_us >= lookup->deadline_us;
+
+	memset(step, 0, sizeof(*step));
+	if (lookup->claimed || (record_stands(lookup) && (late || lookup->all_us == 0))) {
+		finish(step, DIRECTORY_FOUND);
+		return;
+	}
+	if (lookup->all_us == 0 && (late || !ask_replicas(lookup, view, now_us, step)))
+		lookup->all_us = now_us;
+	if (lookup->all_us != 0)
+		ask_all(lookup, view, now_us, step);
+	if (!step->done && late)
+		finish(step, DIRECTORY_TIMED_OUT);
+	if (step->wake_us > lookup->deadline_us)
+		step->wake_us = lookup->deadline_us;
+}

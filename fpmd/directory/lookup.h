@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One look-up of a session's owner, as a state machine. Pure: answers and time go in; whom to ask
+ * now, when to look again and the answer come out. Time is monotonic microseconds.
+ *
+ *   replicas: the primary is asked, the next one when a hedge time passed or one of them missed;
+ *             the first record or claim is the answer
+ *   all:      on a miss of all replicas, or their silence, each member of the ring is asked that
+ * was not asked yet. A claim (it has the session itself) is the answer at once. A record counts
+ *             after a short wait for claims, and not if its owner answered that it has no such
+ * session. absent:   only when each member of the ring answered with a miss and the ring is known
+ * entirely
+ *
+ * A member that misses has looked into its records and into its kernel.
+ */
+#ifndef HOLDFAST_DIRECTORY_LOOKUP_H
+#define HOLDFAST_DIRECTORY_LOOKUP_H
+
+#include "fpmd/directory/datagram.h"
+#include "fpmd/directory/directory.h"
+#include "fpmd/directory/member.h"
+#include "fpmd/directory/ring.h"
+
+#define LOOKUP_HEDGE_US 2000
+#define LOOKUP_ALL_US 50000   /* silence of the replicas; half of the deadline if that is less */
+#define LOOKUP_CLAIM_US 10000 /* how long a record waits for claims */
+#define LOOKUP_REPEAT_US 100000
+#define LOOKUP_REPEATS 3
+
+/* The members as they are at this moment. */
+struct lookup_view {
+	const struct member_bits *ring;
+	const struct member_bits *silent;
+	uint16_t members; /* ids are below */
+	bool incomplete;  /* see member_set_incomplete() */
+};
+
+struct lookup {
+	uint64_t start_us;
+	uint64_t deadline_us;
+	uint64_t all_us; /* when all were asked, 0: not yet */
+	uint16_t replica[RING_REPLICAS_MAX];
+	uint8_t replicas;
+	uint8_t repeats;
+	bool claimed;
+	bool recorded;
+	bool disbelieving;
+	struct in6_addr disbelieved;
+	uint16_t owner_id; /* of the record, UINT16_MAX: no member that we know */
+	uint64_t version;
+	struct in6_addr owner;
+	unsigned int messages;
+	struct member_bits asked;
+	struct member_bits missed; /* answered with a miss */
+	struct member_bits record; /* answered with a record */
+};
+
+struct lookup_step {
+	struct member_bits ask; /* MEMBER_LOCAL: answer it from this host, now */
+	bool any;
+	bool done;
+	enum directory_answer answer; /* when done; the owner is in the lookup */
+	uint64_t wake_us;
+};
+
+/* *replica* in the order of the ring. Ask lookup_next() right after. */
+void lookup_start(struct lookup *lookup, const uint16_t *replica, uint8_t replicas,
+		  const struct lookup_view *view, uint64_t now_us, uint64_t deadline_us);
+
+/* A record of this owner is known to be stale: it does not count. */
+void lookup_disbelieve(struct lookup *lookup, const struct in6_addr *owner);
+
+/*
+ * Member *id* answered. *owner_id* is the owner's id if it is a member. Returns false, and takes
+ * no notice, if it was not asked.
+ */
+bool lookup_answer(struct lookup *lookup, uint16_t id, enum get_status status,
+		   const struct record *record, int owner_id);
+
+/* What to do now; to be called after the start, after answers, at wake_us, on changes of the view.
+ */
+void lookup_next(struct lookup *lookup, const struct lookup_view *view, uint64_t now_us,
+		 struct lookup_step *step);
+
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The members as this host sees them. Pure; time is monotonic ms.
+ * A host is in the ring while its route is there and its fpmd, since the route came, proved its
+ * boot. It stays when it falls silent: what it knows cannot be known to be gone. It leaves at once
+ * when the route goes.
+ */
+#ifndef HOLDFAST_DIRECTORY_MEMBER_H
+#define HOLDFAST_DIRECTORY_MEMBER_H
+
+#include "fpmd/flow.h"
+
+#define MEMBERS_MAX 1024
+#define MEMBER_WORDS (MEMBERS_MAX / 64)
+#define MEMBER_LOCAL 0
+
+/* After this time without silence's end a member counts as silent. */
+#define MEMBER_SILENT_MS 3000
+/* A host with a new route gets so long for its hello before it counts as no member at all. */
+#define MEMBER_GRACE_MS 3000
+
+/* A set of members by id. */
+struct member_bits {
+	uint64_t word[MEMBER_WORDS];
+};
+
+static inline void member_bits_set(struct member_bits *bits, uint16_t id)
+{
+	bits->word[id / 64] |= UINT64_C(1) << (id % 64);
+}
+
+static inline void member_bits_clear(struct member_bits *bits, uint16_t id)
+{
+	bits->word[id / 64] &= ~(UINT64_C(1) << (id % 64));
+}
+
+static inline bool member_bits_has(const struct member_bits *bits, uint16_t id)
+{
+	return bits->word[id / 64] >> (id % 64) & 1;
+}
+
+struct member {
+	struct in6_addr address;
+	bool routed;
+	bool proven; /* an answer to a fresh challenge since the route came */
+	bool silent;
+	uint64_t epoch; /* newest that was proven, 0: none */
+	uint64_t routed_ms;
+	uint64_t heard_ms; /* valid if epoch is not 0 */
+};
+
+struct member_set {
+	struct member member[MEMBERS_MAX]; /* by id; MEMBER_LOCAL is this host */
+	uint16_t count;
+	bool known; /* routes were given at least once */
+	struct member_bits ring;
+	struct member_bits silent;
+	uint16_t by_address[4 * MEMBERS_MAX]; /* id + 1 */
+};
+
+/* What a call changed, bits. */
+#define MEMBER_CHANGED_STATE 1
+#define MEMBER_CHANGED_RING 2
+
+void member_set_init(struct member_set *set, const struct in6_addr *local, uint64_t epoch,
+		     uint64_t now_ms);
+
+/* Id of a host that was ever reachable, or -1. */
+int member_find(const struct member_set *set, const struct in6_addr *address);
+
+/*
+ * The whole set of reachable hosts; others lose their route. Hosts of another address family than
+ * the local member are left out. *replaced* (may be NULL) is called for each id that
+ * now names another host. *left_out* counts hosts for which there was no room.
+ */
+typedef void member_replaced_fn(void *arg, uint16_t id);
+unsigned int member_set_routes(struct member_set *set, const struct in6_addr *hosts, size_t count,
+			       uint64_t now_ms, member_replaced_fn *replaced, void *arg,
+			       size_t *left_out);
+
+/* It answered a fresh challenge in this epoch. */
+unsigned int member_set_proven(struct member_set *set, uint16_t id, uint64_t epoch,
+			       uint64_t now_ms);
+
+/* An authentic datagram of its proven boot arrived. */
+unsigned int member_set_heard(struct member_set *set, uint16_t id, uint64_t now_ms);
+
+/* Finds out who fell silent. */
+unsigned int member_set_tick(struct member_set *set, uint64_t now_ms);
+
+bool member_in_ring(const struct member_set *set, uint16_t id);
+
+/*
+ * Might there be members that we do not know yet: no routes were given, or a host whose
+ * route is new had no time for its hello? Then absence cannot be proven.
+ */
+bool member_set_incomplete(const struct member_set *set, uint64_t now_ms);
+
+#endif

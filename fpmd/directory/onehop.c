@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The life of the one-hop engine: open, close, members, ring, ticks. Runs in the event loop. */
+#include "fpmd/directory/onehop.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "fpmd/log.h"
+
+static uint64_t clock_us(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+uint64_t onehop_now_us(void)
+{
+	return clock_us(CLOCK_MONOTONIC);
+}
+
+uint64_t onehop_now_ms(void)
+{
+	return clock_us(CLOCK_MONOTONIC) / 1000;
+}
+
+uint64_t onehop_wall_ms(void)
+{
+	return clock_us(CLOCK_REALTIME) / 1000;
+}
+
+/* A boot that is newer than all before it, in this process and as others know them. */
+static struct boot boot_make(uint64_t above)
+{
+	static uint64_t last;
+	struct boot boot = {.epoch = onehop_wall_ms(), .salt = randombytes_random()};
+
+	if (boot.epoch <= last)
+		boot.epoch = last + 1;
+	if (boot.epoch <= above)
+		boot.epoch = above + 1;
+	last = boot.epoch;
+	return boot;
+}
+
+static void apply_changes(struct directory *directory, unsigned int changed)
+{
+	if (changed & MEMBER_CHANGED_RING)
+		directory->ring_changed = true;
+	if (changed & MEMBER_CHANGED_STATE)
+		directory->members_changed = true;
+	if (changed)
+		event_active(directory->work, EV_TIMEOUT, 1);
+}
+
+static void rebuild_ring(struct directory *directory)
+{
+	struct ring_member members[MEMBERS_MAX];
+	size_t count = 0;
+
+	for (uint16_t id = 0; id < directory->members.count; id++) {
+		if (!member_in_ring(&directory->members, id))
+			continue;
+		members[count].address = directory->members.member[id].address;
+		members[count++].id = id;
+	}
+	ring_build(&directory->ring, members, count, directory->options.replicas);
+	directory->ring_ms = onehop_now_ms();
+	directory->sweep_left = SIZE_MAX;
+	directory->counters.ring_changes++;
+	log_debug(TOPIC_DIRECTORY, "directory: ring of %zu members", count);
+	onehop_place_all(directory);
+}
+
+static void on_work(evutil_socket_t fd, short what, void *arg)
+{
+	struct directory *directory = arg;
+
+	if (directory->ring_changed) {
+		directory->ring_changed = false;
+		rebuild_ring(directory);
+		onehop_get_advance(directory);
+	}
+	onehop_get_work(directory);
+	if (directory->members_changed) {
+		directory->members_changed = false;
+		if (directory->handlers.members_changed != NULL)
+			directory->handlers.members_changed(directory->arg);
+	}
+}
+
+static bool keep_record(void *arg, const struct record_key *key)
+{
+	const struct directory *directory = arg;
+
+	return ring_holds(&directory->ring, ring_bucket(key), MEMBER_LOCAL);
+}
+
+static void sweep_moved(struct directory *directory, uint64_t now_ms)
+{
+	size_t budget;
+
+	if (directory->sweep_left == 0 || now_ms < directory->ring_ms + SWEEP_AFTER_MS)
+		return;
+	if (directory->sweep_left > directory->options.records_max)
+		directory->sweep_left = directory->options.records_max;
+	budget = directory->sweep_left < SWEEP_SLOTS ? directory->sweep_left : SWEEP_SLOTS;
+	directory->counters.swept += store_sweep(directory->store, keep_record, directory, budget);
+	directory->sweep_left -= budget;
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct directory *directory = arg;
+	uint64_t now_ms = onehop_now_ms();
+
+	transport_tick(directory->transport, now_ms);
+	apply_changes(directory, member_set_tick(&directory->members, now_ms));
+	if (now_ms >= directory->heard_told_ms + 1000) {
+		directory->heard_told_ms = now_ms;
+		for (uint16_t id = 1; id < directory->members.count; id++) {
+			const struct member *member = &directory->members.member[id];
+
+			if (member->epoch != 0)
+				store_owner_heard(directory->store, &member->address, member->epoch,
+						  member->heard_ms);
+		}
+	}
+	store_expire(directory->store, now_ms, 4096);
+	sweep_moved(directory, now_ms);
+}
+
+static void on_message(void *arg, uint16_t member, uint8_t type, const uint8_t *entries,
+		       size_t count)
+{
+	struct directory *directory = arg;
+	size_t size = datagram_entry_size(type);
+
+	for (size_t i = 0; i < count; i++) {
+		const uint8_t *wire = entries + i * size;
+
+		switch (type) {
+		case DATAGRAM_PUT:
+			onehop_take_put(directory, member, wire);
+			break;
+		case DATAGRAM_DELETE:
+			onehop_take_delete(directory, member, wire);
+			break;
+		case DATAGRAM_PUT_ACK:
+			onehop_take_ack(directory, member, wire, false);
+			break;
+		case DATAGRAM_DELETE_ACK:
+			onehop_take_ack(directory, member, wire, true);
+			break;
+		case DATAGRAM_GET:
+			onehop_take_get(directory, member, wire);
+			break;
+		case DATAGRAM_GET_ANSWER:
+			onehop_take_answer(directory, member, wire);
+			break;
+		case DATAGRAM_REFUSE:
+			onehop_take_refuse(directory, member, wire);
+			break;
+		default:
+			directory->counters.malformed++;
+		}
+	}
+}
+
+/* What the member kept for us may be void: it was silent for long. */
+static void note_silence_end(struct directory *directory, uint16_t id, uint64_t now_ms)
+{
+	const struct member *member = &directory->members.member[id];
+
+	if (!member->silent)
+		return;
+	if (now_ms - member->heard_ms > (uint64_t)directory->options.record_lifetime_s * 500)
+		published_forget(&directory->published, id, false);
+	published_hurry(&directory->published);
+	onehop_pump_soon(directory);
+}
+
+static void on_heard(void *arg, uint16_t id)
+{
+	struct directory *directory = arg;
+	uint64_t now_ms = onehop_now_ms();
+
+	note_silence_end(directory, id, now_ms);
+	apply_changes(directory, member_set_heard(&directory->members, id, now_ms));
+}
+
+static void on_proven(void *arg, uint16_t id, uint64_t epoch, bool restarted)
+{
+	struct directory *directory = arg;
+	uint64_t now_ms = onehop_now_ms();
+	char text[ADDRESS_TEXT_SIZE];
+
+	note_silence_end(directory, id, now_ms);
+	if (restarted) {
+		log_debug(TOPIC_MEMBERS, "directory: member %s, epoch %llu",
+			  address_text(&directory->members.member[id].address, text),
+			  (unsigned long long)epoch);
+		published_forget(&directory->published, id, false);
+		store_owner_heard(directory->store, &directory->members.member[id].address, epoch,
+				  now_ms);
+		onehop_pump_soon(directory);
+	}
+	apply_changes(directory, member_set_proven(&directory->members, id, epoch, now_ms));
+}
+
+static uint64_t next_version(void *arg)
+{
+	struct directory *directory = arg;
+
+	return hlc_next(&directory->hlc, onehop_wall_ms());
+}
+
+static void on_outdated(void *arg, uint64_t known_epoch)
+{
+	struct directory *directory = arg;
+
+	directory->boot = boot_make(known_epoch);
+	directory->counters.boots++;
+	directory->members.member[MEMBER_LOCAL].epoch = directory->boot.epoch;
+	log_warn("directory: the clock went back since the last start, or two members use this "
+		 "host's address; took epoch %llu",
+		 (unsigned long long)directory->boot.epoch);
+	transport_set_boot(directory->transport, directory->boot);
+	published_renew(&directory->published, next_version, directory);
+	onehop_pump_soon(directory);
+	apply_changes(directory, MEMBER_CHANGED_STATE);
+}
+
+static int options_check(const struct directory_options *options, struct error *error)
+{
+	if (options->port == 0)
+		return error_set(error, "directory: the port is 0; set `directory port`");
+	if (options->replicas < 1 || options->replicas > RING_REPLICAS_MAX)
+		return error_set(error, "directory: %u replicas; 1 to %u are possible",
+				 options->replicas, RING_REPLICAS_MAX);
+	if (options->record_lifetime_s == 0 || options->records_max == 0)
+		return error_set(error, "directory: record lifetime and table size must not be 0");
+	if (IN6_IS_ADDR_UNSPECIFIED(&options->local) || IN6_IS_ADDR_MULTICAST(&options->local))
+		return error_set(error, "directory: no local member address; set `local-member`");
+	return 0;
+}
+
+int directory_open(struct event_base *base, const struct directory_options *options,
+		   const struct directory_handlers *handlers, void *arg, struct directory **out,
+		   struct error *error)
+{
+	static const struct transport_handlers transport_handlers = {
+		.message = on_message,
+		.proven = on_proven,
+		.heard = on_heard,
+		.outdated = on_outdated,
+	};
+	struct timeval period = {.tv_usec = TICK_MS * 1000};
+	struct directory *directory;
+
+	if (options_check(options, error) != 0)
+		return -1;
+	directory = calloc(1, sizeof(*directory));
+	if (directory == NULL)
+		return error_set(error, "directory: no memory");
+	directory->base = base;
+	directory->options = *options;
+	directory->handlers = *handlers;
+	directory->arg = arg;
+	if (directory_key_load(options->key_file, &directory->keys, error) != 0) {
+		directory_close(directory);
+		return -1;
+	}
+	directory->boot = boot_make(0);
+	/* Versions of this boot are above those of boots before, if the clock did not go back. */
+	directory->hlc.last = directory->boot.epoch << 16;
+	member_set_init(&directory->members, &options->local, directory->boot.epoch,
+			onehop_now_ms());
+	directory->store =
+		store_create(options->records_max, (uint64_t)options->record_lifetime_s * 1000);
+	directory->tick = event_new(base, -1, EV_PERSIST, on_tick, directory);
+	directory->work = event_new(base, -1, 0, on_work, directory);
+	directory->pump = event_new(base, -1, 0, onehop_on_pump, directory);
+	if (directory->store == NULL || directory->tick == NULL || directory->work == NULL ||
+	    directory->pump == NULL || onehop_get_open(directory) != 0 ||
+	    event_add(directory->tick, &period) != 0) {
+		directory_close(directory);
+		return error_set(error, "directory: no memory for %u records",
+				 options->records_max);
+	}
+	if (transport_open(base, &options->local, options->port, &directory->keys,
+			   &directory->members, directory->boot, &transport_handlers, directory,
+			   &directory->transport, error) != 0) {
+		directory_close(directory);
+		return -1;
+	}
+	rebuild_ring(directory);
+	*out = directory;
+	return 0;
+}
+
+void directory_close(struct directory *directory)
+{
+	if (directory == NULL)
+		return;
+	transport_close(directory->transport);
+	onehop_get_close(directory);
+	if (directory->tick != NULL)
+		event_free(directory->tick);
+	if (directory->work != NULL)
+		event_free(directory->work);
+	if (directory->pump != NULL)
+		event_free(directory->pump);
+	published_free(&directory->published);
+	store_free(directory->store);
+	directory_key_clear(&directory->keys);
+	free(directory);
+}
+
+static void on_replaced(void *arg, uint16_t id)
+{
+	struct directory *directory = arg;
+
+	transport_forget(directory->transport, id);
+	published_forget(&directory->published, id, true);
+}
+
+void directory_reachable_set(struct directory *directory, const struct in6_addr *hosts,
+			     size_t count)
+{
+	struct member_bits before = directory->members.ring;
+	uint64_t now_ms = onehop_now_ms();
+	size_t left_out = 0;
+	unsigned int changed;
+
+	changed = member_set_routes(&directory->members, hosts, count, now_ms, on_replaced,
+				    directory, &left_out);
+	if (left_out > 0 && directory->counters.members_left_out == 0)
+		log_warn("directory: more than %d hosts in the member range; %zu are left out",
+			 MEMBERS_MAX - 1, left_out);
+	directory->counters.members_left_out = left_out;
+	for (uint16_t id = 1; id < directory->members.count; id++) {
+		if (directory->members.member[id].routed)
+			continue;
+		transport_unroute(directory->transport, id);
+		if (member_bits_has(&before, id))
+			published_forget(&directory->published, id, true);
+	}
+	transport_tick(directory->transport, now_ms);
+	apply_changes(directory, changed);
+}
+
+size_t directory_members(struct directory *directory, struct directory_member *out, size_t max)
+{
+	uint64_t now_ms = onehop_now_ms();
+	size_t count = 0;
+
+	for (uint16_t id = 0; id < directory->members.count; id++) {
+		const struct member *member = &directory->members.member[id];
+
+		if (!member->routed)
+			continue;
+		if (count < max) {
+			out[count] = (struct directory_member){
+				.address = member->address,
+				.epoch = member->epoch,
+				.local = id == MEMBER_LOCAL,
+			};
+			out[count].state = member->silent   ? MEMBER_SILENT
+					   : member->proven ? MEMBER_IN_RING
+							    : MEMBER_ROUTED;
+			if (id == MEMBER_LOCAL)
+				out[count].records = directory->published.live;
+			else {
+				out[count].records =
+					store_owner_records(directory->store, &member->address);
+				out[count].heard_ms_ago =
+					member->epoch == 0 ? UINT64_MAX : now_ms - member->heard_ms;
+			}
+		}
+		count++;
+	}
+	return count;
+}
+
+bool directory_is_member(struct directory *directory, const struct in6_addr *address)
+{
+	int id = member_find(&directory->members, address);
+
+	return id >= 0 && member_in_ring(&directory->members, (uint16_t)id);
+}
+
+size_t directory_counters(struct directory *directory, struct directory_counter *out, size_t max)
+{
+	const struct transport_counters *wire = transport_counters(directory->transport);
+	const struct directory_counter all[] = {
+		{"gets", "look-ups begun", directory->counters.gets},
+		{"gets-found", "look-ups that found an owner", directory->counters.found},
+		{"gets-absent", "look-ups that every member answered with no",
+		 directory->counters.absent},
+		{"gets-timed-out", "look-ups without an answer in time",
+		 directory->counters.timed_out},
+		{"gets-refused", "look-ups not begun: too many at a time",
+		 directory->counters.overload},
+		{"get-requests", "requests sent for look-ups", directory->counters.requests},
+		{"get-answers-late", "answers to look-ups that were over",
+		 directory->counters.answers_late},
+		{"get-answers-given", "requests of others answered",
+		 directory->counters.answers_given},
+		{"published", "sessions published", directory->counters.published},
+		{"withdrawn", "sessions withdrawn", directory->counters.withdrawn},
+		{"publish-waiting", "sessions that not all replicas confirmed yet",
+		 directory->published.waiting},
+		{"puts-sent", "records sent to replicas", directory->counters.puts_sent},
+		{"deletes-sent", "deletions sent to replicas", directory->counters.deletes_sent},
+		{"confirmed", "records and deletions confirmed", directory->counters.confirmed},
+		{"puts-taken", "records of others stored", directory->counters.puts_taken},
+		{"deletes-taken", "records of others deleted", directory->counters.deletes_taken},
+		{"superseded", "puts and deletes that came after a newer record",
+		 directory->counters.superseded},
+		{"version-ahead", "puts with a version too far ahead: a clock is wrong",
+		 directory->counters.ahead},
+		{"store-full", "puts that found no room", directory->counters.full},
+		{"not-owner", "puts, deletes and claims for a session of somebody else",
+		 directory->counters.not_owner},
+		{"swept", "records dropped after the ring moved them", directory->counters.swept},
+		{"records", "records of others in the store", store_records(directory->store)},
+		{"tombstones", "deleted records remembered", store_tombstones(directory->store)},
+		{"store-bytes", "memory of the store", store_memory(directory->store)},
+		{"refuses-sent", "negative acknowledgements sent",
+		 directory->counters.refuses_sent},
+		{"refuses-taken", "negative acknowledgements received",
+		 directory->counters.refuses_taken},
+		{"ring-changes", "times the ring was built", directory->counters.ring_changes},
+		{"epoch-changes", "epochs taken because others knew a newer one",
+		 directory->counters.boots},
+		{"members-left-out", "reachable hosts beyond the limit",
+		 directory->counters.members_left_out},
+		{"datagrams-received", "datagrams received", wire->received},
+		{"datagrams-sent", "datagrams sent", wire->sent},
+		{"send-failed", "datagrams that the kernel did not take", wire->send_failed},
+		{"from-stranger", "datagrams whose source is no reachable member",
+		 wire->from_stranger},
+		{"malformed", "datagrams of a wrong size, version, type or content",
+		 wire->malformed + directory->counters.malformed},
+		{"unknown-key", "datagrams sealed with a key id that is not ours",
+		 wire->unknown_key},
+		{"unknown-boot", "datagrams of a member's start that is not proven yet",
+		 wire->unknown_boot},
+		{"replayed", "datagrams seen before, or too old", wire->replayed},
+		{"not-authentic", "datagrams that a key did not open", wire->not_authentic},
+		{"hello-stale", "hello answers to no challenge, or of an older start",
+		 wire->hello_stale},
+		{"hello-limited", "hellos beyond the rate limit", wire->hello_limited},
+	};
+	size_t count = sizeof(all) / sizeof(all[0]);
+
+	for (size_t i = 0; i < count && i < max; i++)
+		out[i] = all[i];
+	return count < max ? count : max;
+}

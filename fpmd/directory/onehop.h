@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The one-hop engine from inside: what its three files share. Every member knows all members, so
+ * each question goes to the right one at once. Runs in the event loop.
+ *   onehop.c          life, members, ring, ticks
+ *   onehop_records.c  own sessions to the replicas, others' records into the store
+ *   onehop_get.c      look-ups, and answers to those of others
+ */
+#ifndef HOLDFAST_DIRECTORY_ONEHOP_H
+#define HOLDFAST_DIRECTORY_ONEHOP_H
+
+#include "fpmd/directory/directory.h"
+#include "fpmd/directory/hlc.h"
+#include "fpmd/directory/key.h"
+#include "fpmd/directory/lookup.h"
+#include "fpmd/directory/member.h"
+#include "fpmd/directory/published.h"
+#include "fpmd/directory/ring.h"
+#include "fpmd/directory/store.h"
+#include "fpmd/directory/transport.h"
+
+#define LOOKUPS_MAX 65536
+#define DISBELIEFS 4096
+#define DISBELIEF_MS 10000
+#define SWEEP_AFTER_MS 60000
+#define SWEEP_SLOTS 2000  /* per tick */
+#define PUMP_ENTRIES 2048 /* per turn of the loop */
+#define PUMP_PAUSE_US 2000
+#define TICK_MS 100
+
+struct pending; /* a look-up and who wants to know */
+
+struct directory {
+	struct event_base *base;
+	struct directory_options options;
+	struct directory_handlers handlers;
+	void *arg;
+	struct directory_keys keys;
+	struct boot boot;
+	struct hlc hlc;
+	struct member_set members;
+	struct ring ring;
+	struct store *store;
+	struct published published;
+	struct transport *transport;
+	struct event *tick; /* every TICK_MS */
+	struct event *work; /* what must not be done inside a call */
+	struct event *pump; /* entries of published that are due */
+	bool ring_changed;
+	bool members_changed;
+	uint64_t ring_ms;	/* of the last change */
+	size_t sweep_left;	/* slots to look at after it */
+	uint64_t heard_told_ms; /* when the store was told last who was heard of */
+
+	struct pending **pending; /* by slot */
+	uint16_t *free_slots;
+	size_t free_count;
+	uint16_t generation;
+	struct pending *all;   /* list */
+	struct pending *fresh; /* list: not started yet */
+	struct {
+		struct record_key key;
+		struct in6_addr owner;
+		uint64_t until_ms;
+	} * disbelief;
+
+	struct {
+		uint64_t published, withdrawn, puts_sent, deletes_sent, confirmed;
+		uint64_t puts_taken, deletes_taken, superseded, ahead, full, not_owner, swept;
+		uint64_t gets, found, absent, timed_out, overload, requests, answers_given;
+		uint64_t answers_late, refuses_sent, refuses_taken, malformed, ring_changes;
+		uint64_t members_left_out, boots;
+	} counters;
+};
+
+uint64_t onehop_now_ms(void);  /* monotonic */
+uint64_t onehop_now_us(void);  /* monotonic */
+uint64_t onehop_wall_ms(void); /* since 1970 */
+
+void onehop_pump_soon(struct directory *directory);
+void onehop_on_pump(evutil_socket_t fd, short what, void *arg);
+void onehop_place_all(struct directory *directory);
+void onehop_take_put(struct directory *directory, uint16_t member, const uint8_t *wire);
+void onehop_take_delete(struct directory *directory, uint16_t member, const uint8_t *wire);
+void onehop_take_ack(struct directory *directory, uint16_t member, const uint8_t *wire,
+		     bool ending);
+
+int onehop_get_open(struct directory *directory);
+void onehop_get_close(struct directory *directory);
+void onehop_get_work(struct directory *directory);    /* starts the fresh ones */
+void onehop_get_advance(struct directory *directory); /* the ring changed */
+void onehop_take_get(struct directory *directory, uint16_t member, const uint8_t *wire);
+void onehop_take_answer(struct directory *directory, uint16_t member, const uint8_t *wire);
+void onehop_take_refuse(struct directory *directory, uint16_t member, const uint8_t *wire);
+
+#endif

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Look-ups, and answers to those of others. Runs in the event loop. Each look-up ends once, by an
+ * answer or by its deadline; late answers find its slot in another generation.
+ */
+#include "fpmd/directory/onehop.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct pending {
+	struct directory *directory;
+	struct lookup lookup;
+	struct flow flow;
+	struct record_key key;
+	uint64_t request; /* generation << 16 | slot */
+	directory_get_fn *fn;
+	void *arg;
+	struct event *timer;
+	bool started;
+	struct pending *next, *previous; /* of directory->all, once started */
+	struct pending *next_fresh;
+};
+
+int onehop_get_open(struct directory *directory)
+{
+	directory->pending = calloc(LOOKUPS_MAX, sizeof(struct pending *));
+	directory->free_slots = calloc(LOOKUPS_MAX, sizeof(*directory->free_slots));
+	directory->disbelief = calloc(DISBELIEFS, sizeof(*directory->disbelief));
+	if (directory->pending == NULL || directory->free_slots == NULL ||
+	    directory->disbelief == NULL)
+		return -1;
+	for (size_t i = 0; i < LOOKUPS_MAX; i++)
+		directory->free_slots[i] = (uint16_t)(LOOKUPS_MAX - 1 - i);
+	directory->free_count = LOOKUPS_MAX;
+	return 0;
+}
+
+static void pending_free(struct pending *pending)
+{
+	if (pending->timer != NULL)
+		event_free(pending->timer);
+	free(pending);
+}
+
+void onehop_get_close(struct directory *directory)
+{
+	for (size_t i = 0; directory->pending != NULL && i < LOOKUPS_MAX; i++) {
+		if (directory->pending[i] != NULL)
+			pending_free(directory->pending[i]);
+	}
+	free(directory->pending);
+	free(directory->free_slots);
+	free(directory->disbelief);
+}
+
+static size_t disbelief_slot(const struct record_key *key)
+{
+	return ((size_t)key->bytes[8] << 8 | key->bytes[9]) % DISBELIEFS;
+}
+
+/* This host's word on a flow: its kernel first, then its sessions and records. */
+static void answer_flow(struct directory *directory, const struct flow *flow,
+			const struct record_key *key, struct get_answer *answer)
+{
+	const struct published_entry *entry = published_find(&directory->published, key);
+	bool own = entry != NULL && !entry->ending;
+
+	if (!own && directory->handlers.has_session != NULL)
+		own = directory->handlers.has_session(directory->arg, flow);
+	if (own) {
+		answer->status = GET_CLAIM;
+		answer->record = (struct record){
+			.key = *key,
+			.owner = directory->options.local,
+			.version = entry != NULL ? entry->version : directory->hlc.last,
+			.owner_epoch = directory->boot.epoch,
+		};
+		return;
+	}
+	answer->status = store_get(directory->store, key, &answer->record) ? GET_RECORD : GET_MISS;
+}
+
+static void finish(struct pending *pending, const struct lookup_step *step)
+{
+	struct directory *directory = pending->directory;
+	struct directory_result result = {
+		.answer = step->answer,
+		.messages = pending->lookup.messages,
+	};
+	uint16_t slot = (uint16_t)pending->request;
+
+	switch (step->answer) {
+	case DIRECTORY_FOUND:
+		result.owner = pending->lookup.owner;
+		directory->counters.found++;
+		break;
+	case DIRECTORY_ABSENT:
+		directory->counters.absent++;
+		break;
+	case DIRECTORY_TIMED_OUT:
+		directory->counters.timed_out++;
+		break;
+	}
+	if (pending->previous != NULL)
+		pending->previous->next = pending->next;
+	else
+		directory->all = pending->next;
+	if (pending->next != NULL)
+		pending->next->previous = pending->previous;
+	directory->pending[slot] = NULL;
+	directory->free_slots[directory->free_count++] = slot;
+	pending->fn(pending->arg, &result);
+	pending_free(pending);
+}
+
+static void take_answer(struct pending *pending, uint16_t id, const struct get_answer *answer)
+{
+	struct directory *directory = pending->directory;
+	enum get_status status = (enum get_status)answer->status;
+	int owner = -1;
+
+	if (status != GET_MISS)
+		owner = member_find(&directory->members, &answer->record.owner);
+	/* A record of a former start of its owner is void. */
+	if (status == GET_RECORD && owner >= 0 &&
+	    answer->record.owner_epoch < directory->members.member[owner].epoch)
+		status = GET_MISS;
+	if (!lookup_answer(&pending->lookup, id, status, &answer->record, owner))
+		directory->counters.answers_late++;
+}
+
+/* Returns true when the look-up is over, and freed. */
+static bool advance(struct pending *pending)
+{
+	struct directory *directory = pending->directory;
+	struct lookup_step step;
+	uint8_t wire[GET_SIZE];
+	uint64_t now_us = onehop_now_us();
+	bool local;
+
+	get_encode(&(struct get){.request = pending->request, .flow = pending->flow}, wire);
+	do {
+		struct lookup_view view = {
+			.ring = &directory->members.ring,
+			.silent = &directory->members.silent,
+			.members = directory->members.count,
+			.incomplete = member_set_incomplete(&directory->members, now_us / 1000),
+		};
+
+		lookup_next(&pending->lookup, &view, now_us, &step);
+		if (step.done) {
+			finish(pending, &step);
+			return true;
+		}
+		local = false;
+		for (uint16_t id = 0; step.any && id < directory->members.count; id++) {
+			struct get_answer answer = {0};
+
+			if (!member_bits_has(&step.ask, id))
+				continue;
+			if (id != MEMBER_LOCAL) {
+				transport_send(directory->transport, id, DATAGRAM_GET, wire);
+				directory->counters.requests++;
+				continue;
+			}
+			local = true;
+			answer_flow(directory, &pending->flow, &pending->key, &answer);
+			take_answer(pending, MEMBER_LOCAL, &answer);
+		}
+	} while (local);
+	if (step.wake_us > now_us) {
+		uint64_t wait_us = step.wake_us - now_us;
+		struct timeval wait = {.tv_sec = (time_t)(wait_us / 1000000),
+				       .tv_usec = (suseconds_t)(wait_us % 1000000)};
+
+		event_add(pending->timer, &wait);
+	} else {
+		event_active(pending->timer, EV_TIMEOUT, 1);
+	}
+	return false;
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	advance(arg);
+}
+
+int directory_get(struct directory *directory, const struct flow *flow, unsigned int deadline_ms,
+		  directory_get_fn *fn, void *arg)
+{
+	struct pending *pending;
+	uint16_t slot;
+
+	pending = directory->free_count > 0 ? calloc(1, sizeof(*pending)) : NULL;
+	if (pending != NULL)
+		pending->timer = evtimer_new(directory->base, on_timer, pending);
+	if (pending == NULL || pending->timer == NULL) {
+		free(pending);
+		directory->counters.overload++;
+		return -1;
+	}
+	slot = directory->free_slots[--directory->free_count];
+	directory->pending[slot] = pending;
+	pending->directory = directory;
+	pending->request = (uint64_t)++directory->generation << 16 | slot;
+	pending->flow = *flow;
+	pending->fn = fn;
+	pending->arg = arg;
+	pending->lookup.start_us = onehop_now_us();
+	pending->lookup.deadline_us = pending->lookup.start_us + (uint64_t)deadline_ms * 1000;
+	record_key_make(directory->keys.record_hash, flow, &pending->key);
+	pending->next_fresh = directory->fresh;
+	directory->fresh = pending;
+	directory->counters.gets++;
+	event_active(directory->work, EV_TIMEOUT, 1);
+	return 0;
+}
+
+void onehop_get_work(struct directory *directory)
+{
+	struct pending *fresh = directory->fresh;
+
+	directory->fresh = NULL;
+	while (fresh != NULL) {
+		struct pending *pending = fresh;
+		const struct lookup_view view = {
+			.ring = &directory->members.ring,
+			.silent = &directory->members.silent,
+			.members = directory->members.count,
+		};
+		size_t disbelief = disbelief_slot(&pending->key);
+
+		fresh = pending->next_fresh;
+		lookup_start(&pending->lookup, directory->ring.holder[ring_bucket(&pending->key)],
+			     directory->ring.replicas, &view, pending->lookup.start_us,
+			     pending->lookup.deadline_us);
+		if (directory->disbelief[disbelief].until_ms > onehop_now_ms() &&
+		    record_key_equal(&directory->disbelief[disbelief].key, &pending->key))
+			lookup_disbelieve(&pending->lookup, &directory->disbelief[disbelief].owner);
+		pending->started = true;
+		pending->next = directory->all;
+		if (directory->all != NULL)
+			directory->all->previous = pending;
+		directory->all = pending;
+		advance(pending);
+	}
+}
+
+void onehop_get_advance(struct directory *directory)
+{
+	struct pending *pending;
+
+	/* Through their timers: a handler that is called may begin or end anything. */
+	for (pending = directory->all; pending != NULL; pending = pending->next)
+		event_active(pending->timer, EV_TIMEOUT, 1);
+}
+
+void onehop_take_get(struct directory *directory, uint16_t member, const uint8_t *wire)
+{
+	struct get_answer answer = {0};
+	uint8_t out[GET_ANSWER_SIZE];
+	struct record_key key;
+	struct get get;
+
+	if (get_decode(wire, &get) != 0) {
+		directory->counters.malformed++;
+		return;
+	}
+	answer.request = get.request;
+	record_key_make(directory->keys.record_hash, &get.flow, &key);
+	answer_flow(directory, &get.flow, &key, &answer);
+	get_answer_encode(&answer, out);
+	transport_send(directory->transport, member, DATAGRAM_GET_ANSWER, out);
+	directory->counters.answers_given++;
+}
+
+void onehop_take_answer(struct directory *directory, uint16_t member, const uint8_t *wire)
+{
+	const struct in6_addr *sender = &directory->members.member[member].address;
+	struct get_answer answer;
+	struct pending *pending;
+
+	if (get_answer_decode(wire, &answer) != 0) {
+		directory->counters.malformed++;
+		return;
+	}
+	pending = directory->pending[answer.request & (LOOKUPS_MAX - 1)];
+	if (pending == NULL || pending->request != answer.request || !pending->started) {
+		directory->counters.answers_late++;
+		return;
+	}
+	if (answer.status != GET_MISS &&
+	    (!record_key_equal(&answer.record.key, &pending->key) ||
+	     (answer.status == GET_CLAIM) != address_equal(&answer.record.owner, sender))) {
+		directory->counters.not_owner++;
+		return;
+	}
+	take_answer(pending, member, &answer);
+	advance(pending);
+}
+
+void onehop_take_refuse(struct directory *directory, uint16_t member, const uint8_t *wire)
+{
+	const struct in6_addr *sender = &directory->members.member[member].address;
+	struct record record;
+	struct record_key key;
+	struct flow flow;
+	size_t slot;
+
+	if (flow_decode(wire, &flow) != 0) {
+		directory->counters.malformed++;
+		return;
+	}
+	directory->counters.refuses_taken++;
+	record_key_make(directory->keys.record_hash, &flow, &key);
+	slot = disbelief_slot(&key);
+	directory->disbelief[slot].key = key;
+	directory->disbelief[slot].owner = *sender;
+	directory->disbelief[slot].until_ms = onehop_now_ms() + DISBELIEF_MS;
+	if (store_get(directory->store, &key, &record) && address_equal(&record.owner, sender))
+		store_delete(directory->store, &key, sender, record.owner_epoch, record.version,
+			     onehop_now_ms());
+	if (directory->handlers.refused != NULL)
+		directory->handlers.refused(directory->arg, sender, &flow);
+}
+
+void directory_refuse(struct directory *directory, const struct in6_addr *member,
+		      const struct flow *flow)
+{
+	int id = member_find(&directory->members, member);
+	uint8_t wire[FLOW_WIRE_SIZE];
+
+	if (id <= MEMBER_LOCAL || !directory->members.member[id].routed)
+		return;
+	flow_encode(flow, wire);
+	transport_send(directory->transport, (uint16_t)id, DATAGRAM_REFUSE, wire);
+	directory->counters.refuses_sent++;
+}

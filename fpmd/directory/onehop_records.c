@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Own sessions to the replicas, and others' records into the store. Runs in the event loop. Only
+ * the authenticated owner puts or deletes a record.
+ */
+#include "fpmd/directory/onehop.h"
+
+#include <string.h>
+
+void onehop_pump_soon(struct directory *directory)
+{
+	event_active(directory->pump, EV_TIMEOUT, 1);
+}
+
+static void send_entry(struct directory *directory, const struct published_entry *entry)
+{
+	struct record record = {
+		.key = entry->key,
+		.owner = directory->options.local,
+		.version = entry->version,
+		.owner_epoch = directory->boot.epoch,
+	};
+	struct ack ack = {.key = entry->key, .version = entry->version};
+	uint8_t wire[RECORD_SIZE];
+
+	_Static_assert(RECORD_SIZE >= ACK_SIZE, "buffer");
+	if (entry->ending)
+		ack_encode(&ack, wire);
+	else
+		record_encode(&record, wire);
+	for (size_t i = 0; i < entry->holders; i++) {
+		if (!published_wants(entry, i))
+			continue;
+		transport_send(directory->transport, entry->holder[i],
+			       entry->ending ? DATAGRAM_DELETE : DATAGRAM_PUT, wire);
+		if (entry->ending)
+			directory->counters.deletes_sent++;
+		else
+			directory->counters.puts_sent++;
+	}
+}
+
+void onehop_on_pump(evutil_socket_t fd, short what, void *arg)
+{
+	struct directory *directory = arg;
+	uint64_t now_ms = onehop_now_ms();
+	struct published_entry *entry;
+	struct timeval pause = {0};
+	uint64_t next_ms;
+
+	for (size_t i = 0; i < PUMP_ENTRIES; i++) {
+		entry = published_due(&directory->published, now_ms);
+		if (entry == NULL)
+			break;
+		send_entry(directory, entry);
+		published_sent(&directory->published, entry, now_ms);
+	}
+	next_ms = published_next_ms(&directory->published);
+	if (next_ms == UINT64_MAX)
+		return;
+	if (next_ms <= now_ms) {
+		pause.tv_usec = PUMP_PAUSE_US;
+	} else {
+		pause.tv_sec = (time_t)((next_ms - now_ms) / 1000);
+		pause.tv_usec = (suseconds_t)((next_ms - now_ms) % 1000 * 1000);
+	}
+	event_add(directory->pump, &pause);
+}
+
+void onehop_place_all(struct directory *directory)
+{
+	struct published_entry *entry, *next;
+
+	HASH_ITER (hh, directory->published.by_key, entry, next)
+		published_place(&directory->published, entry, &directory->ring, MEMBER_LOCAL);
+	onehop_pump_soon(directory);
+}
+
+bool directory_publish(struct directory *directory, const struct flow *flow)
+{
+	struct published_entry *entry;
+	struct record_key key;
+	bool exists;
+
+	record_key_make(directory->keys.record_hash, flow, &key);
+	entry = published_find(&directory->published, &key);
+	if (entry != NULL && !entry->ending)
+		return false;
+	entry = published_add(&directory->published, &key, flow,
+			      hlc_next(&directory->hlc, onehop_wall_ms()), onehop_now_ms(),
+			      &exists);
+	if (entry == NULL)
+		return !exists;
+	directory->counters.published++;
+	published_place(&directory->published, entry, &directory->ring, MEMBER_LOCAL);
+	onehop_pump_soon(directory);
+	return true;
+}
+
+void directory_withdraw(struct directory *directory, const struct flow *flow)
+{
+	struct published_entry *entry;
+	struct record_key key;
+
+	record_key_make(directory->keys.record_hash, flow, &key);
+	entry = published_find(&directory->published, &key);
+	if (entry == NULL || entry->ending)
+		return;
+	directory->counters.withdrawn++;
+	published_end(&directory->published, entry);
+	onehop_pump_soon(directory);
+}
+
+bool directory_published(struct directory *directory, const struct flow *flow)
+{
+	const struct published_entry *entry;
+	struct record_key key;
+
+	record_key_make(directory->keys.record_hash, flow, &key);
+	entry = published_find(&directory->published, &key);
+	return entry != NULL && !entry->ending;
+}
+
+size_t directory_published_count(struct directory *directory)
+{
+	return directory->published.live;
+}
+
+void directory_published_each(struct directory *directory, directory_session_fn *fn, void *arg)
+{
+	uint64_t now_ms = onehop_now_ms();
+	struct published_entry *entry, *next;
+
+	HASH_ITER (hh, directory->published.by_key, entry, next) {
+		struct flow flow = entry->flow;
+
+		if (!entry->ending)
+			fn(arg, &flow, now_ms - entry->since_ms);
+	}
+}
+
+static void send_ack(struct directory *directory, uint16_t member, uint8_t type,
+		     const struct record_key *key, uint64_t version, enum ack_status status)
+{
+	struct ack ack = {.key = *key, .version = version, .status = (uint8_t)status};
+	uint8_t wire[ACK_SIZE];
+
+	ack_encode(&ack, wire);
+	transport_send(directory->transport, member, type, wire);
+}
+
+static enum ack_status count_status(struct directory *directory, enum store_status status)
+{
+	switch (status) {
+	case STORE_DONE:
+		return ACK_DONE;
+	case STORE_SUPERSEDED:
+		directory->counters.superseded++;
+		return ACK_SUPERSEDED;
+	case STORE_FULL:
+		break;
+	}
+	directory->counters.full++;
+	return ACK_FULL;
+}
+
+void onehop_take_put(struct directory *directory, uint16_t member, const uint8_t *wire)
+{
+	const struct member *sender = &directory->members.member[member];
+	enum ack_status status = ACK_AHEAD;
+	struct record record;
+
+	if (record_decode(wire, &record) != 0) {
+		directory->counters.malformed++;
+		return;
+	}
+	if (!address_equal(&record.owner, &sender->address) ||
+	    record.owner_epoch != sender->epoch) {
+		directory->counters.not_owner++;
+		return;
+	}
+	if (hlc_observe(&directory->hlc, record.version, onehop_wall_ms())) {
+		status = count_status(directory,
+				      store_put(directory->store, &record, onehop_now_ms()));
+		directory->counters.puts_taken += status == ACK_DONE;
+	} else {
+		directory->counters.ahead++;
+	}
+	send_ack(directory, member, DATAGRAM_PUT_ACK, &record.key, record.version, status);
+}
+
+void onehop_take_delete(struct directory *directory, uint16_t member, const uint8_t *wire)
+{
+	const struct member *sender = &directory->members.member[member];
+	enum ack_status status;
+	struct ack ack;
+
+	if (ack_decode(wire, &ack) != 0 || ack.status != ACK_DONE) {
+		directory->counters.malformed++;
+		return;
+	}
+	if (!hlc_observe(&directory->hlc, ack.version, onehop_wall_ms())) {
+		directory->counters.ahead++;
+		send_ack(directory, member, DATAGRAM_DELETE_ACK, &ack.key, ack.version, ACK_AHEAD);
+		return;
+	}
+	status = count_status(directory, store_delete(directory->store, &ack.key, &sender->address,
+						      sender->epoch, ack.version, onehop_now_ms()));
+	directory->counters.deletes_taken += status == ACK_DONE;
+	send_ack(directory, member, DATAGRAM_DELETE_ACK, &ack.key, ack.version, status);
+}
+
+void onehop_take_ack(struct directory *directory, uint16_t member, const uint8_t *wire, bool ending)
+{
+	struct ack ack;
+
+	if (ack_decode(wire, &ack) != 0) {
+		directory->counters.malformed++;
+		return;
+	}
+	/* No room, or our clock is ahead: the entry stays in its queue and is sent again. */
+	if (ack.status == ACK_AHEAD || ack.status == ACK_FULL) {
+		if (!ending)
+			return;
+	}
+	directory->counters.confirmed +=
+		published_confirm(&directory->published, &ack.key, ack.version, member, ending);
+}

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The table of own sessions and its queues. Pure; every step costs O(1) for an entry. */
+#include "fpmd/directory/published.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void queue_add(struct published *published, struct published_entry *entry, int8_t level)
+{
+	struct published_queue *queue = &published->queue[level];
+
+	entry->level = level;
+	entry->next = NULL;
+	entry->previous = queue->last;
+	if (queue->last != NULL)
+		queue->last->next = entry;
+	else
+		queue->first = entry;
+	queue->last = entry;
+	published->waiting++;
+}
+
+static void queue_remove(struct published *published, struct published_entry *entry)
+{
+	struct published_queue *queue;
+
+	if (entry->level < 0)
+		return;
+	queue = &published->queue[entry->level];
+	if (entry->previous != NULL)
+		entry->previous->next = entry->next;
+	else
+		queue->first = entry->next;
+	if (entry->next != NULL)
+		entry->next->previous = entry->previous;
+	else
+		queue->last = entry->previous;
+	entry->level = -1;
+	published->waiting--;
+}
+
+static void entry_free(struct published *published, struct published_entry *entry)
+{
+	queue_remove(published, entry);
+	if (entry->ending)
+		published->ending--;
+	else
+		published->live--;
+	HASH_DEL(published->by_key, entry);
+	free(entry);
+}
+
+bool published_wants(const struct published_entry *entry, size_t holder)
+{
+	uint8_t bit = (uint8_t)(1u << holder);
+
+	return !(entry->confirmed & bit) && (entry->ending || entry->replica & bit);
+}
+
+/* Puts the entry where it belongs: due if there is work, in no queue if not. */
+static void entry_schedule(struct published *published, struct published_entry *entry)
+{
+	bool work = false;
+
+	for (size_t i = 0; i < entry->holders; i++)
+		work = work || published_wants(entry, i);
+	queue_remove(published, entry);
+	entry->tries = 0;
+	if (work)
+		queue_add(published, entry, 0);
+	else if (entry->ending)
+		entry_free(published, entry);
+}
+
+void published_free(struct published *published)
+{
+	struct published_entry *entry, *next;
+
+	HASH_ITER (hh, published->by_key, entry, next)
+		entry_free(published, entry);
+}
+
+struct published_entry *published_find(const struct published *published,
+				       const struct record_key *key)
+{
+	struct published_entry *entry;
+
+	HASH_FIND(hh, published->by_key, key, sizeof(*key), entry);
+	return entry;
+}
+
+struct published_entry *published_add(struct published *published, const struct record_key *key,
+				      const struct flow *flow, uint64_t version, uint64_t now_ms,
+				      bool *exists)
+{
+	struct published_entry *entry = published_find(published, key);
+
+	*exists = entry != NULL && !entry->ending;
+	if (*exists)
+		return NULL;
+	if (entry != NULL) {
+		/* The port is used again before the deletion was done: a newer version of the same
+		 * record. */
+		queue_remove(published, entry);
+		published->ending--;
+		entry->ending = false;
+		entry->confirmed = 0;
+	} else {
+		entry = calloc(1, sizeof(*entry));
+		if (entry == NULL)
+			return NULL;
+		entry->key = *key;
+		entry->level = -1;
+		HASH_ADD(hh, published->by_key, key, sizeof(entry->key), entry);
+	}
+	published->live++;
+	entry->flow = *flow;
+	entry->version = version;
+	entry->since_ms = now_ms;
+	return entry;
+}
+
+static void holder_remove(struct published_entry *entry, size_t at)
+{
+	uint8_t below = (uint8_t)((1u << at) - 1);
+
+	for (size_t i = at; i + 1 < entry->holders; i++)
+		entry->holder[i] = entry->holder[i + 1];
+	entry->holders--;
+	entry->replica = (uint8_t)((entry->replica & below) | (entry->replica >> 1 & ~below));
+	entry->confirmed = (uint8_t)((entry->confirmed & below) | (entry->confirmed >> 1 & ~below));
+}
+
+static bool holder_add(struct published_entry *entry, uint16_t id)
+{
+	for (size_t i = 0; i < entry->holders; i++) {
+		if (entry->holder[i] == id) {
+			entry->replica |= (uint8_t)(1u << i);
+			return !(entry->confirmed & 1u << i);
+		}
+	}
+	/* The oldest member that was a replica once makes room; its copy is swept there. */
+	for (size_t i = 0; entry->holders == PUBLISHED_HOLDERS && i < entry->holders; i++) {
+		if (!(entry->replica & 1u << i))
+			holder_remove(entry, i);
+	}
+	entry->replica |= (uint8_t)(1u << entry->holders);
+	entry->holder[entry->holders++] = id;
+	return true;
+}
+
+void published_place(struct published *published, struct published_entry *entry,
+		     const struct ring *ring, uint16_t local)
+{
+	uint16_t bucket = ring_bucket(&entry->key);
+	bool work = false;
+
+	if (entry->ending)
+		return;
+	entry->replica = 0;
+	/* Those that stay keep their bits before others may have to make room. */
+	for (uint8_t i = 0; i < ring->replicas; i++) {
+		for (size_t at = 0; at < entry->holders; at++) {
+			if (entry->holder[at] == ring->holder[bucket][i])
+				entry->replica |= (uint8_t)(1u << at);
+		}
+	}
+	for (uint8_t i = 0; i < ring->replicas; i++) {
+		if (ring->holder[bucket][i] != local)
+			work = holder_add(entry, ring->holder[bucket][i]) || work;
+	}
+	if (work || entry->level >= 0)
+		entry_schedule(published, entry);
+}
+
+void published_end(struct published *published, struct published_entry *entry)
+{
+	if (entry->ending)
+		return;
+	entry->ending = true;
+	entry->confirmed = 0;
+	published->live--;
+	published->ending++;
+	if (published->ending > PUBLISHED_ENDING_MAX)
+		entry_free(published, entry);
+	else
+		entry_schedule(published, entry);
+}
+
+void published_renew(struct published *published, published_version_fn *version, void *arg)
+{
+	struct published_entry *entry, *next;
+
+	HASH_ITER (hh, published->by_key, entry, next) {
+		/* The new epoch voids what was to be deleted. */
+		if (entry->ending) {
+			entry_free(published, entry);
+			continue;
+		}
+		entry->version = version(arg);
+		entry->confirmed = 0;
+		entry_schedule(published, entry);
+	}
+}
+
+struct published_entry *published_due(struct published *published, uint64_t now_ms)
+{
+	for (int8_t level = 0; level < PUBLISHED_LEVELS; level++) {
+		struct published_entry *entry = published->queue[level].first;
+
+		if (entry != NULL && (level == 0 || entry->due_ms <= now_ms)) {
+			queue_remove(published, entry);
+			return entry;
+		}
+	}
+	return NULL;
+}
+
+void published_sent(struct published *published, struct published_entry *entry, uint64_t now_ms)
+{
+	int8_t level;
+
+	if (entry->ending && entry->tries >= PUBLISHED_ENDING_TRIES) {
+		entry_free(published, entry);
+		return;
+	}
+	if (entry->tries < UINT8_MAX)
+		entry->tries++;
+	level = (int8_t)(entry->tries < PUBLISHED_LEVELS ? entry->tries : PUBLISHED_LEVELS - 1);
+	entry->due_ms = now_ms + ((uint64_t)PUBLISHED_BACKOFF_MS << (level - 1));
+	queue_add(published, entry, level);
+}
+
+uint64_t published_next_ms(const struct published *published)
+{
+	uint64_t next_ms = UINT64_MAX;
+
+	if (published->queue[0].first != NULL)
+		return 0;
+	for (int8_t level = 1; level < PUBLISHED_LEVELS; level++) {
+		const struct published_entry *entry = published->queue[level].first;
+
+		if (entry != NULL && entry->due_ms < next_ms)
+			next_ms = entry->due_ms;
+	}
+	return next_ms;
+}
+
+bool published_confirm(struct published *published, const struct record_key *key, uint64_t version,
+		       uint16_t id, bool ending)
+{
+	struct published_entry *entry = published_find(published, key);
+	bool work = false;
+	bool known = false;
+
+	if (entry == NULL || entry->version != version || entry->ending != ending)
+		return false;
+	for (size_t i = 0; i < entry->holders; i++) {
+		if (entry->holder[i] == id) {
+			entry->confirmed |= (uint8_t)(1u << i);
+			known = true;
+		}
+		work = work || published_wants(entry, i);
+	}
+	if (!work)
+		entry_schedule(published, entry);
+	return known;
+}
+
+void published_forget(struct published *published, uint16_t id, bool gone)
+{
+	struct published_entry *entry, *next;
+
+	HASH_ITER (hh, published->by_key, entry, next) {
+		for (size_t i = 0; i < entry->holders; i++) {
+			if (entry->holder[i] != id)
+				continue;
+			/* A member that restarted has nothing left to delete. */
+			if (gone || entry->ending || !(entry->replica & 1u << i)) {
+				holder_remove(entry, i);
+				if (entry->ending || entry->level >= 0)
+					entry_schedule(published, entry);
+			} else {
+				entry->confirmed &= (uint8_t) ~(1u << i);
+				entry_schedule(published, entry);
+			}
+			break;
+		}
+	}
+}
+
+void published_hurry(struct published *published)
+{
+	for (int8_t level = 1; level < PUBLISHED_LEVELS; level++) {
+		while (published->queue[level].first != NULL) {
+			struct published_entry *entry = published->queue[level].first;
+
+			queue_remove(published, entry);
+			entry->tries = 0;
+			queue_add(published, entry, 0);
+		}
+	}
+}

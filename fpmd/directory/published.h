@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * This host's own sessions, and which members have confirmed the record (or its deletion) of each.
+ * Pure; time is monotonic ms. An entry with work left is in exactly one queue: due now, or a
+ * back-off level. It is worked at until every holder confirmed; it is never given up while the
+ * session lives.
+ */
+#ifndef HOLDFAST_DIRECTORY_PUBLISHED_H
+#define HOLDFAST_DIRECTORY_PUBLISHED_H
+
+#include <uthash.h>
+
+#include "fpmd/directory/record.h"
+#include "fpmd/directory/ring.h"
+
+#define PUBLISHED_HOLDERS 6
+#define PUBLISHED_LEVELS 9 /* 0: due; then 50 ms, 100 ms, ... 6.4 s */
+#define PUBLISHED_BACKOFF_MS 50
+#define PUBLISHED_ENDING_MAX 65536
+#define PUBLISHED_ENDING_TRIES 40 /* about 4 minutes: longer than any tombstone counts */
+
+struct published_entry {
+	struct record_key key;
+	struct flow flow;
+	uint64_t version;
+	uint64_t since_ms;
+	uint64_t due_ms;
+	uint16_t holder[PUBLISHED_HOLDERS]; /* member ids that have, or shall have, a record */
+	uint8_t holders;
+	uint8_t replica;   /* bits of holder[]: in the ring's set for this key now */
+	uint8_t confirmed; /* bits of holder[] */
+	uint8_t tries;
+	int8_t level; /* -1: in no queue */
+	bool ending;  /* withdrawn: the holders shall delete */
+	struct published_entry *next, *previous;
+	UT_hash_handle hh;
+};
+
+struct published_queue {
+	struct published_entry *first, *last;
+};
+
+struct published {
+	struct published_entry *by_key;
+	struct published_queue queue[PUBLISHED_LEVELS];
+	size_t live;
+	size_t ending;
+	size_t waiting; /* entries with work left */
+};
+
+void published_free(struct published *published);
+
+struct published_entry *published_find(const struct published *published,
+				       const struct record_key *key);
+
+/*
+ * A new session. Returns its entry, to be given its holders with published_place(); NULL: it is
+ * there already (*exists*), or no memory.
+ */
+struct published_entry *published_add(struct published *published, const struct record_key *key,
+				      const struct flow *flow, uint64_t version, uint64_t now_ms,
+				      bool *exists);
+
+/* The ring says who keeps the record. New holders make the entry due. */
+void published_place(struct published *published, struct published_entry *entry,
+		     const struct ring *ring, uint16_t local);
+
+/* The session ended. Frees the entry at once if nobody else has the record. */
+void published_end(struct published *published, struct published_entry *entry);
+
+/* All entries get a version anew (a new epoch) and lose their confirmations. */
+typedef uint64_t published_version_fn(void *arg);
+void published_renew(struct published *published, published_version_fn *version, void *arg);
+
+/*
+ * The next entry whose time has come, taken from its queue; NULL: none. The caller sends to the
+ * holders that published_wants() names, then calls published_sent().
+ */
+struct published_entry *published_due(struct published *published, uint64_t now_ms);
+bool published_wants(const struct published_entry *entry, size_t holder);
+void published_sent(struct published *published, struct published_entry *entry, uint64_t now_ms);
+
+/* When the next one is due; UINT64_MAX: none. */
+uint64_t published_next_ms(const struct published *published);
+
+/* Member *id* has done what was asked for this version. Frees an ending entry when all have. */
+bool published_confirm(struct published *published, const struct record_key *key, uint64_t version,
+		       uint16_t id, bool ending);
+
+/* The member lost its records (restart) or its place (*gone*). */
+void published_forget(struct published *published, uint16_t id, bool gone);
+
+/* Everything that waits is due now. */
+void published_hurry(struct published *published);
+
+#endif
