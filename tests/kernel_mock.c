@@ -1,0 +1,562 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The kernel in memory. One world in a static; used by one thread. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fpmd/table.h"
+#include "tests/kernel_mock.h"
+
+#define OWNERS 65536
+
+struct kernel {
+	struct kernel_options options;
+	struct kernel_handlers handlers;
+	void *arg;
+	bool started;
+};
+
+struct mock_flow {
+	struct flow flow;
+	uint16_t owner; /* of a pin */
+	bool time_wait; /* of a session */
+	UT_hash_handle hh;
+};
+
+struct mock_address {
+	struct in6_addr address;
+	bool local, vip, held;
+	char translated[ERROR_TEXT_SIZE];
+	UT_hash_handle hh;
+};
+
+struct mock_stray {
+	uint32_t id;
+	bool decided;
+	enum kernel_verdict verdict;
+	uint16_t owner;
+	UT_hash_handle hh;
+};
+
+static struct {
+	struct kernel *open;
+	enum kernel_keep kept;
+	struct mock_flow *pins, *sessions;
+	struct mock_address *addresses;
+	struct mock_stray *strays;
+	struct {
+		bool used;
+		struct in6_addr address;
+	} owners[OWNERS];
+	uint32_t next_stray;
+	char fail_open[ERROR_TEXT_SIZE], fail_owners[ERROR_TEXT_SIZE];
+	int fail_pins, fail_sessions;
+} world;
+
+static void *allocate(size_t size)
+{
+	void *memory = calloc(1, size);
+
+	if (!memory)
+		abort();
+	return memory;
+}
+
+static struct mock_flow *flow_find(struct mock_flow *table, const struct flow *flow)
+{
+	struct mock_flow *found;
+
+	HASH_FIND(hh, table, flow, sizeof(*flow), found);
+	return found;
+}
+
+static struct mock_flow *flow_get(struct mock_flow **table, const struct flow *flow)
+{
+	struct mock_flow *found = flow_find(*table, flow);
+
+	if (!found) {
+		found = allocate(sizeof(*found));
+		found->flow = *flow;
+		HASH_ADD(hh, *table, flow, sizeof(found->flow), found);
+	}
+	return found;
+}
+
+static void flow_remove(struct mock_flow **table, const struct flow *flow)
+{
+	struct mock_flow *found = flow_find(*table, flow);
+
+	if (!found)
+		return;
+	HASH_DEL(*table, found);
+	free(found);
+}
+
+static void flows_clear(struct mock_flow **table)
+{
+	struct mock_flow *each, *next;
+
+	HASH_ITER (hh, *table, each, next) {
+		HASH_DEL(*table, each);
+		free(each);
+	}
+}
+
+static struct mock_address *address_find(const struct in6_addr *address)
+{
+	struct mock_address *found;
+
+	HASH_FIND(hh, world.addresses, address, sizeof(*address), found);
+	return found;
+}
+
+static struct mock_address *address_get(const struct in6_addr *address)
+{
+	struct mock_address *found = address_find(address);
+
+	if (!found) {
+		found = allocate(sizeof(*found));
+		found->address = *address;
+		HASH_ADD(hh, world.addresses, address, sizeof(found->address), found);
+	}
+	return found;
+}
+
+static void strays_clear(void)
+{
+	struct mock_stray *stray, *next;
+
+	HASH_ITER (hh, world.strays, stray, next) {
+		HASH_DEL(world.strays, stray);
+		free(stray);
+	}
+}
+
+/* -- the world around -- */
+
+void kernel_mock_reset(void)
+{
+	struct mock_address *address, *next;
+
+	flows_clear(&world.pins);
+	flows_clear(&world.sessions);
+	strays_clear();
+	HASH_ITER (hh, world.addresses, address, next) {
+		HASH_DEL(world.addresses, address);
+		free(address);
+	}
+	memset(&world, 0, sizeof(world));
+}
+
+struct kernel *kernel_mock_open(void)
+{
+	return world.open;
+}
+
+const struct kernel_options *kernel_mock_options(void)
+{
+	return world.open ? &world.open->options : NULL;
+}
+
+bool kernel_mock_started(void)
+{
+	return world.open && world.open->started;
+}
+
+enum kernel_keep kernel_mock_kept(void)
+{
+	return world.kept;
+}
+
+void kernel_mock_fail_open(const char *text)
+{
+	strncpy(world.fail_open, text ? text : "", sizeof(world.fail_open) - 1);
+}
+
+void kernel_mock_fail_owners(const char *text)
+{
+	strncpy(world.fail_owners, text ? text : "", sizeof(world.fail_owners) - 1);
+}
+
+void kernel_mock_fail_pins(int status)
+{
+	world.fail_pins = status;
+}
+
+void kernel_mock_fail_sessions(int status)
+{
+	world.fail_sessions = status;
+}
+
+void kernel_mock_session_put(const struct flow *flow)
+{
+	flow_get(&world.sessions, flow)->time_wait = false;
+}
+
+void kernel_mock_session_take(const struct flow *flow)
+{
+	flow_remove(&world.sessions, flow);
+}
+
+static void session_tell(const struct flow *flow, enum kernel_session_event event)
+{
+	if (kernel_mock_started() && world.open->handlers.session)
+		world.open->handlers.session(world.open->arg, flow, event);
+}
+
+void kernel_mock_session_open(const struct flow *flow)
+{
+	kernel_mock_session_put(flow);
+	session_tell(flow, KERNEL_SESSION_ESTABLISHED);
+}
+
+void kernel_mock_session_close(const struct flow *flow, enum kernel_mock_end end)
+{
+	if (end == MOCK_END_GONE)
+		kernel_mock_session_take(flow);
+	else
+		flow_get(&world.sessions, flow)->time_wait = true;
+	session_tell(flow, KERNEL_SESSION_CLOSED);
+}
+
+void kernel_mock_events_lost(void)
+{
+	if (kernel_mock_started() && world.open->handlers.sessions_lost)
+		world.open->handlers.sessions_lost(world.open->arg);
+}
+
+void kernel_mock_address(const struct in6_addr *address, bool local)
+{
+	address_get(address)->local = local;
+}
+
+void kernel_mock_addresses_changed(void)
+{
+	if (kernel_mock_started() && world.open->handlers.addresses_changed)
+		world.open->handlers.addresses_changed(world.open->arg);
+}
+
+void kernel_mock_translate(const struct in6_addr *vip, const char *text)
+{
+	struct mock_address *address = address_get(vip);
+
+	strncpy(address->translated, text ? text : "", sizeof(address->translated) - 1);
+}
+
+static uint32_t stray_give(const struct flow *flow, bool tunnelled, uint16_t sender_id)
+{
+	struct kernel_stray stray = {
+		.flow = *flow, .tunnelled = tunnelled, .sender_id = sender_id, .length = 52};
+	struct mock_stray *held;
+
+	if (!kernel_mock_started())
+		return 0;
+	held = allocate(sizeof(*held));
+	stray.id = held->id = ++world.next_stray;
+	HASH_ADD(hh, world.strays, id, sizeof(held->id), held);
+	world.open->handlers.stray(world.open->arg, &stray);
+	return stray.id;
+}
+
+uint32_t kernel_mock_stray(const struct flow *flow)
+{
+	return stray_give(flow, false, KERNEL_OWNER_NONE);
+}
+
+uint32_t kernel_mock_stray_tunnelled(const struct flow *flow, uint16_t sender_id)
+{
+	return stray_give(flow, true, sender_id);
+}
+
+static struct mock_stray *stray_find(uint32_t id)
+{
+	struct mock_stray *stray;
+
+	HASH_FIND(hh, world.strays, &id, sizeof(id), stray);
+	return stray;
+}
+
+bool kernel_mock_verdict(uint32_t id, enum kernel_verdict *verdict, uint16_t *owner)
+{
+	const struct mock_stray *stray = stray_find(id);
+
+	if (!stray || !stray->decided)
+		return false;
+	if (verdict)
+		*verdict = stray->verdict;
+	if (owner)
+		*owner = stray->owner;
+	return true;
+}
+
+size_t kernel_mock_held(void)
+{
+	struct mock_stray *stray, *next;
+	size_t count = 0;
+
+	HASH_ITER (hh, world.strays, stray, next)
+		count += !stray->decided;
+	return count;
+}
+
+uint16_t kernel_mock_pin(const struct flow *flow)
+{
+	const struct mock_flow *pin = flow_find(world.pins, flow);
+
+	return pin ? pin->owner : KERNEL_OWNER_NONE;
+}
+
+size_t kernel_mock_pins(void)
+{
+	return HASH_COUNT(world.pins);
+}
+
+void kernel_mock_pin_put(const struct flow *flow, uint16_t owner)
+{
+	flow_get(&world.pins, flow)->owner = owner;
+}
+
+bool kernel_mock_owner(uint16_t id, struct in6_addr *address)
+{
+	if (!world.owners[id].used)
+		return false;
+	if (address)
+		*address = world.owners[id].address;
+	return true;
+}
+
+void kernel_mock_owner_put(uint16_t id, const struct in6_addr *address)
+{
+	world.owners[id].used = true;
+	world.owners[id].address = *address;
+}
+
+size_t kernel_mock_vips(void)
+{
+	struct mock_address *address, *next;
+	size_t count = 0;
+
+	HASH_ITER (hh, world.addresses, address, next)
+		count += address->vip;
+	return count;
+}
+
+bool kernel_mock_vip(const struct in6_addr *vip)
+{
+	const struct mock_address *address = address_find(vip);
+
+	return address && address->vip;
+}
+
+bool kernel_mock_vip_held(const struct in6_addr *vip)
+{
+	const struct mock_address *address = address_find(vip);
+
+	return address && address->held;
+}
+
+/* -- kernel.h -- */
+
+int kernel_open(struct event_base *base, const struct kernel_options *options,
+		const struct kernel_handlers *handlers, void *arg, struct kernel **kernel,
+		struct error *error)
+{
+	*kernel = NULL;
+	if (world.open)
+		return error_set(error, "the kernel is open already");
+	if (world.fail_open[0])
+		return error_set(error, "%s", world.fail_open);
+	*kernel = world.open = allocate(sizeof(*world.open));
+	world.open->options = *options;
+	world.open->handlers = *handlers;
+	world.open->arg = arg;
+	return 0;
+}
+
+int kernel_start(struct kernel *kernel, struct error *error)
+{
+	kernel->started = true;
+	return 0;
+}
+
+void kernel_close(struct kernel *kernel, enum kernel_keep keep)
+{
+	struct mock_address *address, *next;
+
+	if (!kernel)
+		return;
+	if (kernel != world.open)
+		abort();
+	world.open = NULL;
+	world.kept = keep;
+	strays_clear();
+	free(kernel);
+	if (keep != KERNEL_KEEP_NOTHING)
+		return;
+	flows_clear(&world.pins);
+	memset(world.owners, 0, sizeof(world.owners));
+	HASH_ITER (hh, world.addresses, address, next)
+		address->vip = address->held = false;
+}
+
+int kernel_vips_set(struct kernel *kernel, const struct in6_addr *vips, size_t count,
+		    struct error *error)
+{
+	struct mock_address *address, *next;
+	bool was;
+
+	HASH_ITER (hh, world.addresses, address, next) {
+		was = address->vip;
+		address->vip = false;
+		for (size_t i = 0; i < count; i++)
+			address->vip |= address_equal(&vips[i], &address->address);
+		if (address->vip != was)
+			address->held = address->vip;
+	}
+	for (size_t i = 0; i < count; i++) {
+		address = address_get(&vips[i]);
+		if (!address->vip)
+			address->vip = address->held = true;
+	}
+	return 0;
+}
+
+int kernel_vip_hold(struct kernel *kernel, const struct in6_addr *vip, bool hold,
+		    struct error *error)
+{
+	struct mock_address *address = address_find(vip);
+
+	if (!address || !address->vip)
+		return error_set(error, "not a VIP");
+	address->held = hold;
+	return 0;
+}
+
+bool kernel_address_is_local(struct kernel *kernel, const struct in6_addr *address)
+{
+	const struct mock_address *found = address_find(address);
+
+	return found && found->local;
+}
+
+int kernel_vip_translated(struct kernel *kernel, const struct in6_addr *vip, struct error *error)
+{
+	const struct mock_address *found = address_find(vip);
+
+	if (!found || !found->translated[0])
+		return 0;
+	error_set(error, "%s", found->translated);
+	return 1;
+}
+
+int kernel_owner_set(struct kernel *kernel, uint16_t id, const struct in6_addr *address,
+		     struct error *error)
+{
+	if (world.fail_owners[0])
+		return error_set(error, "%s", world.fail_owners);
+	if (id == KERNEL_OWNER_NONE)
+		return error_set(error, "owner id 0 is none");
+	kernel_mock_owner_put(id, address);
+	return 0;
+}
+
+int kernel_owner_remove(struct kernel *kernel, uint16_t id, struct error *error)
+{
+	struct mock_flow *pin, *next;
+
+	HASH_ITER (hh, world.pins, pin, next)
+		if (pin->owner == id)
+			return error_set(error, "pins still point to owner id %u", id);
+	world.owners[id].used = false;
+	return 0;
+}
+
+int kernel_owners_dump(struct kernel *kernel, kernel_owner_fn *fn, void *arg, struct error *error)
+{
+	for (size_t id = 1; id < OWNERS; id++)
+		if (world.owners[id].used)
+			fn(arg, (uint16_t)id, &world.owners[id].address);
+	return 0;
+}
+
+size_t kernel_pins_change(struct kernel *kernel, struct kernel_pin_change *changes, size_t count)
+{
+	size_t failed = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		struct kernel_pin_change *change = &changes[i];
+
+		change->status = world.fail_pins;
+		if (!change->status && change->new_owner && !world.owners[change->new_owner].used)
+			change->status = -ENOENT;
+		if (!change->status && change->new_owner &&
+		    kernel->options.pins_max <= HASH_COUNT(world.pins) &&
+		    !flow_find(world.pins, &change->flow))
+			change->status = -ENFILE;
+		if (change->status)
+			failed++;
+		else if (change->new_owner)
+			kernel_mock_pin_put(&change->flow, change->new_owner);
+		else
+			flow_remove(&world.pins, &change->flow);
+	}
+	return failed;
+}
+
+int kernel_pins_dump(struct kernel *kernel, kernel_pin_fn *fn, void *arg, struct error *error)
+{
+	struct mock_flow *pin, *next;
+
+	HASH_ITER (hh, world.pins, pin, next)
+		fn(arg, &pin->flow, pin->owner);
+	return 0;
+}
+
+int kernel_sessions_dump(struct kernel *kernel, kernel_session_fn *fn, void *arg,
+			 struct error *error)
+{
+	struct mock_flow *session, *next;
+
+	HASH_ITER (hh, world.sessions, session, next)
+		if (!session->time_wait && kernel_mock_vip(&session->flow.vip))
+			fn(arg, &session->flow);
+	return 0;
+}
+
+int kernel_session_known(struct kernel *kernel, const struct flow *flow)
+{
+	const struct mock_flow *session = flow_find(world.sessions, flow);
+
+	if (world.fail_sessions)
+		return world.fail_sessions;
+	if (!session)
+		return 0;
+	return session->time_wait ? 2 : 1;
+}
+
+void kernel_stray_verdict(struct kernel *kernel, uint32_t id, enum kernel_verdict verdict,
+			  uint16_t owner)
+{
+	struct mock_stray *stray = stray_find(id);
+
+	if (!stray || stray->decided)
+		abort();
+	stray->decided = true;
+	stray->verdict = verdict;
+	stray->owner = owner;
+}
+
+size_t kernel_counters(struct kernel *kernel, struct kernel_counter *out, size_t max)
+{
+	const struct kernel_counter counters[] = {
+		{"queue-segments", "Segments held for a verdict", world.next_stray},
+		{"queue-waiting", "Segments that wait for a verdict now", kernel_mock_held()},
+	};
+	size_t used = 0;
+
+	while (used < max && used < sizeof(counters) / sizeof(*counters)) {
+		out[used] = counters[used];
+		used++;
+	}
+	return used;
+}
