@@ -1,2 +1,47 @@
 dnl SPDX-License-Identifier: GPL-2.0-or-later
-dnl Finds the headers that match the installed FRR.
+dnl Finds the headers and the CLI preprocessor that match the installed FRR. The module of zebra and
+dnl the command table of vtysh need them; fpmd does not.
+AC_ARG_ENABLE([zebra-plugin], [AS_HELP_STRING([--disable-zebra-plugin],
+	[build fpmd alone: no module for zebra, no commands for vtysh])], [], [enable_zebra_plugin=yes])
+AC_ARG_WITH([frr-source], [AS_HELP_STRING([--with-frr-source=DIR],
+	[FRR's source of the installed version, configured in DIR/build as tools/frr-headers does @<:@what tools/frr-headers made@:>@])],
+	[], [with_frr_source=])
+AC_ARG_WITH([zebra], [AS_HELP_STRING([--with-zebra=FILE],
+	[the installed zebra @<:@/usr/lib/frr/zebra@:>@])], [], [with_zebra=/usr/lib/frr/zebra])
+
+AS_IF([test "$enable_zebra_plugin" != no], [
+	AC_MSG_CHECKING([for the installed FRR])
+	AS_IF([test ! -x "$with_zebra"], [AC_MSG_ERROR([$with_zebra is missing: run tools/setup, install the Debian package frr, or give --disable-zebra-plugin])])
+	frr_version=`"$with_zebra" --version 2>/dev/null | sed -n 's/^zebra version \(@<:@0-9.@:>@*\).*/\1/p'`
+	FRR_MODULE_DIR=`"$with_zebra" --version 2>/dev/null | sed -n "s/.*--with-moduledir=\(@<:@^'@:>@*\)'.*/\1/p"`
+	AS_IF([test -z "$frr_version"], [AC_MSG_ERROR([$with_zebra does not tell its version])])
+	AS_IF([test -z "$FRR_MODULE_DIR"], [FRR_MODULE_DIR=/usr/lib/frr/modules])
+	AC_MSG_RESULT([$frr_version, modules in $FRR_MODULE_DIR])
+
+	AC_MSG_CHECKING([for the headers of FRR $frr_version])
+	AS_IF([test -n "$with_frr_source"], [FRR_SOURCE=$with_frr_source],
+		[FRR_SOURCE=`"$srcdir/tools/frr-headers" --print 2>/dev/null`])
+	AS_IF([test -z "$FRR_SOURCE" || test ! -f "$FRR_SOURCE/lib/command.h"],
+		[AC_MSG_ERROR([not found: run tools/setup as root (or only tools/frr-headers), or give --with-frr-source=DIR or --disable-zebra-plugin])])
+	FRR_BUILD=$FRR_SOURCE/build
+	AS_IF([test ! -f "$FRR_BUILD/config.h" || test ! -x "$FRR_BUILD/lib/clippy"],
+		[AC_MSG_ERROR([$FRR_SOURCE/build is not configured or has no clippy: run tools/frr-headers again])])
+	frr_header_version=`sed -n 's/^#define PACKAGE_VERSION "\(.*\)"/\1/p' "$FRR_BUILD/config.h"`
+	AS_IF([test "$frr_header_version" != "$frr_version"],
+		[AC_MSG_ERROR([the headers in $FRR_SOURCE are of FRR $frr_header_version, but the installed zebra is $frr_version: run tools/setup again])])
+	AC_MSG_RESULT([$FRR_SOURCE])
+
+	PKG_CHECK_MODULES([LIBYANG], [libyang], [], [HF_MISSING([libyang], [libyang2-dev])])
+	FRR_CLIPPY=$FRR_BUILD/lib/clippy
+	FRR_VERSION_NUMBER=`echo "$frr_version" | awk -F. '{ print $1 * 100 + $2 }'`
+	dnl FRR's config.h, not ours; its headers are not ours to warn about.
+	FRR_CPPFLAGS="-UHAVE_CONFIG_H -include $FRR_BUILD/config.h -DFRR_VERSION_NUMBER=$FRR_VERSION_NUMBER -isystem $FRR_BUILD -isystem $FRR_SOURCE -isystem $FRR_BUILD/lib -isystem $FRR_SOURCE/lib -isystem $FRR_SOURCE/include $LIBYANG_CFLAGS $JSON_CFLAGS"
+	FRR_CFLAGS="-fms-extensions"
+])
+AM_CONDITIONAL([ZEBRA_PLUGIN], [test "$enable_zebra_plugin" != no])
+AC_SUBST([FRR_SOURCE])
+AC_SUBST([FRR_BUILD])
+AC_SUBST([FRR_CLIPPY])
+AC_SUBST([FRR_CPPFLAGS])
+AC_SUBST([FRR_CFLAGS])
+AC_SUBST([FRR_MODULE_DIR])

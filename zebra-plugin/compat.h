@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What differs between the versions of FRR: the event loop was renamed after 8.x. The build sets
+ * FRR_VERSION_NUMBER, 804 for 8.4.
+ */
+#ifndef HOLDFAST_COMPAT_H
+#define HOLDFAST_COMPAT_H
+
+#include <zebra.h>
+
+#if FRR_VERSION_NUMBER < 900
+#include "lib/thread.h"
+
+typedef struct thread holdfast_event;
+typedef struct thread_master holdfast_loop;
+
+#define HOLDFAST_EVENT_ARG(event) THREAD_ARG(event)
+#define holdfast_add_read thread_add_read
+#define holdfast_add_write thread_add_write
+#define holdfast_add_event thread_add_event
+#define holdfast_add_timer_ms thread_add_timer_msec
+#define holdfast_event_off(event) THREAD_OFF(event)
+#else
+#include "lib/frrevent.h"
+
+typedef struct event holdfast_event;
+typedef struct event_loop holdfast_loop;
+
+#define HOLDFAST_EVENT_ARG(event) EVENT_ARG(event)
+#define holdfast_add_read event_add_read
+#define holdfast_add_write event_add_write
+#define holdfast_add_event event_add_event
+#define holdfast_add_timer_ms event_add_timer_msec
+#define holdfast_event_off(event) EVENT_OFF(event)
+#endif
+
+#endif

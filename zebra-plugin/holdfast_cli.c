@@ -1,0 +1,571 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * See holdfast_cli.h. The commands of vtysh are generated from this file. A change is handed to
+ * fpmd once the lines have stopped coming, so that a file that is being read counts as a whole.
+ */
+#include "zebra-plugin/compat.h"
+
+#include "lib/command.h"
+#include "lib/if.h"
+#include "lib/prefix.h"
+#include "lib/sockunion.h"
+#include "lib/vrf.h"
+#include "zebra/debug.h"
+
+#include "fpm/holdfast.pb-c.h"
+#include "zebra-plugin/holdfast_cli.h"
+#include "zebra-plugin/holdfast_config.h"
+#include "zebra-plugin/holdfast_fpm.h"
+#include "zebra-plugin/holdfast_node.h"
+#include "zebra-plugin/holdfast_routes.h"
+#include "zebra-plugin/holdfast_show.h"
+
+#define APPLY_MS 100
+
+static holdfast_loop *main_loop;
+static struct holdfast_config config, defaults;
+static uint32_t debug_saved, debug_terminal; /* set in configuration mode, or only until the end */
+static holdfast_event *t_apply;
+static bool stopped;
+
+static const struct {
+	const char *word;
+	uint32_t bit;
+} debug_topics[] = {
+	{"fpm", HOLDFAST__DEBUG_TOPIC__DEBUG_FPM},
+	{"members", HOLDFAST__DEBUG_TOPIC__DEBUG_MEMBERS},
+	{"sessions", HOLDFAST__DEBUG_TOPIC__DEBUG_SESSIONS},
+	{"strays", HOLDFAST__DEBUG_TOPIC__DEBUG_STRAYS},
+	{"directory", HOLDFAST__DEBUG_TOPIC__DEBUG_DIRECTORY},
+	{"kernel", HOLDFAST__DEBUG_TOPIC__DEBUG_KERNEL},
+};
+
+static void apply(holdfast_event *event)
+{
+	struct error problems[HOLDFAST_PROBLEMS_MAX];
+	size_t count = holdfast_config_problems(&config, problems, array_size(problems));
+
+	config.debug = debug_saved | debug_terminal;
+	holdfast_fpm_config_problems(problems, count);
+	holdfast_routes_config(&config);
+	holdfast_fpm_enable(); /* never before: fpmd would take an empty configuration for the truth
+				*/
+}
+
+static void changed(void)
+{
+	if (stopped)
+		return;
+	holdfast_event_off(t_apply);
+	holdfast_add_timer_ms(main_loop, apply, NULL, APPLY_MS, &t_apply);
+}
+
+static int refuse(struct vty *vty, const struct error *error)
+{
+	vty_out(vty, "%% %s\n", error->text);
+	return CMD_WARNING_CONFIG_FAILED;
+}
+
+static void warn_and_keep(struct vty *vty, const struct error *error)
+{
+	vty_out(vty, "%% warning: %s\n", error->text);
+	zlog_warn("Holdfast: %s", error->text);
+}
+
+static int accept_or_refuse(struct vty *vty, int result, const struct error *error)
+{
+	if (result)
+		return refuse(vty, error);
+	changed();
+	return CMD_SUCCESS;
+}
+
+static void prefix_convert(struct holdfast_prefix *out, const struct prefix *prefix)
+{
+	memset(out, 0, sizeof(*out));
+	out->family = prefix->family;
+	out->length = (uint8_t)prefix->prefixlen;
+	memcpy(out->address, &prefix->u.prefix, holdfast_host_length(prefix->family) / 8);
+}
+
+static void address_convert(struct holdfast_prefix *out, const union sockunion *address)
+{
+	memset(out, 0, sizeof(*out));
+	out->family = (uint8_t)sockunion_family(address);
+	out->length = holdfast_host_length(out->family);
+	memcpy(out->address, sockunion_get_addr(address), out->length / 8);
+}
+
+#include "zebra-plugin/holdfast_cli_clippy.c"
+
+DEFPY_NOSH(holdfast, holdfast_cmd, "holdfast", HOLDFAST_STR)
+{
+	vty->node = HOLDFAST_NODE;
+	if (!config.enabled) {
+		config.enabled = true;
+		changed();
+	}
+	return CMD_SUCCESS;
+}
+
+DEFPY(no_holdfast, no_holdfast_cmd, "no holdfast", NO_STR HOLDFAST_STR)
+{
+	if (!config.enabled)
+		return CMD_SUCCESS;
+	holdfast_config_init(&config);
+	changed();
+	return CMD_SUCCESS;
+}
+
+DEFPY(holdfast_prefix, holdfast_prefix_cmd, "[no$no] prefix <A.B.C.D/M|X:X::X:X/M>$prefix",
+      NO_STR "A VIP: an anycast address whose sessions are kept\n"
+	     "The address, with /32\n"
+	     "The address, with /128\n")
+{
+	struct holdfast_prefix vip;
+	struct error error;
+
+	prefix_convert(&vip, prefix);
+	return accept_or_refuse(vty,
+				no ? holdfast_vip_remove(&config, &vip, &error)
+				   : holdfast_vip_add(&config, &vip, &error),
+				&error);
+}
+
+DEFPY(holdfast_member_range, holdfast_member_range_cmd,
+      "[no$no] member-range <A.B.C.D/M|X:X::X:X/M>$prefix",
+      NO_STR "A host route inside says that there is a member\n"
+	     "Prefix of the members' own addresses\n"
+	     "Prefix of the members' own addresses\n")
+{
+	struct holdfast_prefix range;
+	struct error error;
+
+	prefix_convert(&range, prefix);
+	return accept_or_refuse(vty,
+				no ? holdfast_range_remove(&config, &range, &error)
+				   : holdfast_range_add(&config, &range, &error),
+				&error);
+}
+
+DEFPY(holdfast_local_member, holdfast_local_member_cmd,
+      "[no$no] local-member <A.B.C.D|X:X::X:X>$address",
+      NO_STR "This host's own address, one of each family\n"
+	     "Address inside a member range\n"
+	     "Address inside a member range\n")
+{
+	struct holdfast_prefix member;
+	struct error error;
+	char text[HOLDFAST_PREFIX_TEXT_SIZE];
+
+	address_convert(&member, address);
+	if (no)
+		return accept_or_refuse(vty, holdfast_member_remove(&config, &member, &error),
+					&error);
+	if (holdfast_member_set(&config, &member, &error))
+		return refuse(vty, &error);
+	if (!if_address_is_local(member.address, member.family, VRF_DEFAULT)) {
+		error_set(&error, "local-member %s is no address of this host (yet)",
+			  holdfast_address_text(&member, text));
+		warn_and_keep(vty, &error);
+	}
+	changed();
+	return CMD_SUCCESS;
+}
+
+DEFPY(holdfast_key_file, holdfast_key_file_cmd, "directory key-file PATH$path",
+      DIRECTORY_STR "File with the key that all members share\n"
+		    "Absolute path\n")
+{
+	struct error error;
+
+	if (holdfast_key_file_set(&config, path, &error))
+		return refuse(vty, &error);
+	if (faccessat(AT_FDCWD, path, R_OK, AT_EACCESS)) {
+		error_set(&error, "key-file %.150s: %s", path, safe_strerror(errno));
+		warn_and_keep(vty, &error);
+	}
+	changed();
+	return CMD_SUCCESS;
+}
+
+DEFPY(no_holdfast_key_file, no_holdfast_key_file_cmd, "no directory key-file [PATH]",
+      NO_STR DIRECTORY_STR "File with the key that all members share\n"
+			   "Absolute path\n")
+{
+	config.key_file[0] = '\0';
+	changed();
+	return CMD_SUCCESS;
+}
+
+DEFPY(holdfast_directory_port, holdfast_directory_port_cmd, "directory port (1-65535)$port",
+      DIRECTORY_STR PORT_STR PORT_STR)
+{
+	config.directory_port = (uint16_t)port;
+	changed();
+	return CMD_SUCCESS;
+}
+
+DEFPY(no_holdfast_directory_port, no_holdfast_directory_port_cmd, "no directory port [(1-65535)]",
+      NO_STR DIRECTORY_STR PORT_STR PORT_STR)
+{
+	config.directory_port = defaults.directory_port;
+	changed();
+	return CMD_SUCCESS;
+}
+
+DEFPY(holdfast_replicas, holdfast_replicas_cmd, "directory replicas (1-3)$replicas",
+      DIRECTORY_STR "Members that hold each record\n"
+		    "Their number\n")
+{
+	config.directory_replicas = (uint8_t)replicas;
+	changed();
+	return CMD_SUCCESS;
+}
+
+DEFPY(no_holdfast_replicas, no_holdfast_replicas_cmd, "no directory replicas [(1-3)]",
+      NO_STR DIRECTORY_STR "Members that hold each record\n"
+			   "Their number\n")
+{
+	config.directory_replicas = defaults.directory_replicas;
+	changed();
+	return CMD_SUCCESS;
+}
+
+DEFPY(holdfast_record_lifetime, holdfast_record_lifetime_cmd,
+      "directory record-lifetime (5-86400)$seconds",
+      DIRECTORY_STR "How long records of a silent owner count\n" SECONDS_STR)
+{
+	config.record_lifetime_s = (uint32_t)seconds;
+	changed();
+	return CMD_SUCCESS;
+}
+
+DEFPY(no_holdfast_record_lifetime, no_holdfast_record_lifetime_cmd,
+      "no directory record-lifetime [(5-86400)]",
+      NO_STR DIRECTORY_STR "How long records of a silent owner count\n" SECONDS_STR)
+{
+	config.record_lifetime_s = defaults.record_lifetime_s;
+	changed();
+	return CMD_SUCCESS;
+}
+
+DEFPY(holdfast_tunnel, holdfast_tunnel_cmd, "tunnel port (1-65535)$port [vni (1-16777215)$vni]",
+      TUNNEL_STR PORT_STR PORT_STR "VXLAN network identifier\n"
+				   "VXLAN network identifier\n")
+{
+	config.tunnel_port = (uint16_t)port;
+	config.tunnel_vni = vni_str ? (uint32_t)vni : defaults.tunnel_vni;
+	changed();
+	return CMD_SUCCESS;
+}
+
+DEFPY(no_holdfast_tunnel, no_holdfast_tunnel_cmd, "no tunnel [port (1-65535) [vni (1-16777215)]]",
+      NO_STR TUNNEL_STR PORT_STR PORT_STR "VXLAN network identifier\n"
+					  "VXLAN network identifier\n")
+{
+	config.tunnel_port = defaults.tunnel_port;
+	config.tunnel_vni = defaults.tunnel_vni;
+	changed();
+	return CMD_SUCCESS;
+}
+
+DEFPY(holdfast_mark, holdfast_mark_cmd,
+      "mark {owner-mask HEX$owner|stray-bit HEX$stray|tunnel-bit HEX$tunnel}",
+      MARK_STR "Field that holds the owner's id\n"
+	       "Contiguous mask, hexadecimal\n"
+	       "Bit of a segment that met no session\n"
+	       "One bit, hexadecimal\n"
+	       "Bit of a segment that came through the tunnel\n"
+	       "One bit, hexadecimal\n")
+{
+	uint32_t owner_mask = config.mark_owner_mask, stray_bit = config.mark_stray_bit,
+		 tunnel_bit = config.mark_tunnel_bit;
+	struct error error;
+
+	if ((owner && holdfast_mark_parse(owner, &owner_mask, &error)) ||
+	    (stray && holdfast_mark_parse(stray, &stray_bit, &error)) ||
+	    (tunnel && holdfast_mark_parse(tunnel, &tunnel_bit, &error)))
+		return refuse(vty, &error);
+	return accept_or_refuse(
+		vty, holdfast_marks_set(&config, owner_mask, stray_bit, tunnel_bit, &error),
+		&error);
+}
+
+DEFPY(no_holdfast_mark, no_holdfast_mark_cmd,
+      "no mark [{owner-mask HEX$owner|stray-bit HEX$stray|tunnel-bit HEX$tunnel}]",
+      NO_STR MARK_STR "Field that holds the owner's id\n"
+		      "Contiguous mask, hexadecimal\n"
+		      "Bit of a segment that met no session\n"
+		      "One bit, hexadecimal\n"
+		      "Bit of a segment that came through the tunnel\n"
+		      "One bit, hexadecimal\n")
+{
+	bool all = !owner && !stray && !tunnel;
+	struct error error;
+
+	return accept_or_refuse(
+		vty,
+		holdfast_marks_set(
+			&config, all || owner ? defaults.mark_owner_mask : config.mark_owner_mask,
+			all || stray ? defaults.mark_stray_bit : config.mark_stray_bit,
+			all || tunnel ? defaults.mark_tunnel_bit : config.mark_tunnel_bit, &error),
+		&error);
+}
+
+DEFPY(holdfast_queue, holdfast_queue_cmd, "queue (0-65535)$queue",
+      "NFQUEUE that holds strays while their owner is looked up\n"
+      "Queue number\n")
+{
+	config.queue = (uint16_t)queue;
+	changed();
+	return CMD_SUCCESS;
+}
+
+DEFPY(no_holdfast_queue, no_holdfast_queue_cmd, "no queue [(0-65535)]",
+      NO_STR "NFQUEUE that holds strays while their owner is looked up\n"
+	     "Queue number\n")
+{
+	config.queue = defaults.queue;
+	changed();
+	return CMD_SUCCESS;
+}
+
+DEFPY(holdfast_pins_max, holdfast_pins_max_cmd, "pins max (1-16777216)$max",
+      PINS_STR "Size of the pin map in the kernel\n"
+	       "Pins\n")
+{
+	config.pins_max = (uint32_t)max;
+	changed();
+	return CMD_SUCCESS;
+}
+
+DEFPY(no_holdfast_pins_max, no_holdfast_pins_max_cmd, "no pins max [(1-16777216)]",
+      NO_STR PINS_STR "Size of the pin map in the kernel\n"
+		      "Pins\n")
+{
+	config.pins_max = defaults.pins_max;
+	changed();
+	return CMD_SUCCESS;
+}
+
+DEFPY(holdfast_pins_check, holdfast_pins_check_cmd, "pins check-interval (1-86400)$seconds",
+      PINS_STR "How often it is checked whether a pin is still needed\n" SECONDS_STR)
+{
+	config.pin_check_s = (uint32_t)seconds;
+	changed();
+	return CMD_SUCCESS;
+}
+
+DEFPY(no_holdfast_pins_check, no_holdfast_pins_check_cmd, "no pins check-interval [(1-86400)]",
+      NO_STR PINS_STR "How often it is checked whether a pin is still needed\n" SECONDS_STR)
+{
+	config.pin_check_s = defaults.pin_check_s;
+	changed();
+	return CMD_SUCCESS;
+}
+
+DEFPY(debug_holdfast, debug_holdfast_cmd,
+      "[no$no] debug holdfast [<fpm|members|sessions|strays|directory|kernel>$topic]",
+      NO_STR DEBUG_STR HOLDFAST_STR "Messages from and to zebra\n"
+				    "Members: host routes and hellos\n"
+				    "Sessions and their ends\n"
+				    "Strays: segments without a session here\n"
+				    "Look-ups and records\n"
+				    "What is asked of the kernel\n")
+{
+	uint32_t bits = 0;
+	size_t i;
+
+	for (i = 0; i < array_size(debug_topics); i++)
+		if (!topic || !strcmp(topic, debug_topics[i].word))
+			bits |= debug_topics[i].bit;
+	if (no) {
+		debug_terminal &= ~bits;
+		debug_saved &= ~bits;
+	} else if (vty->node == ENABLE_NODE) {
+		debug_terminal |= bits;
+	} else {
+		debug_saved |= bits;
+	}
+	if (config.enabled)
+		changed();
+	return CMD_SUCCESS;
+}
+
+static int show_unconnected(struct vty *vty, enum holdfast_topic topic, bool json);
+
+DEFPY(show_holdfast, show_holdfast_cmd,
+      "show holdfast [<members|pins|sessions|directory|counters>$topic] [json$json]",
+      SHOW_STR HOLDFAST_STR "Hosts that may own sessions\n"
+			    "Flows that are sent to their owner\n"
+			    "Sessions that this host owns\n"
+			    "Records that this host holds\n"
+			    "Counters of fpmd and of zebra's module\n" JSON_STR)
+{
+	static const char *const words[] = {
+		[SHOW_MEMBERS] = "members",   [SHOW_PINS] = "pins",
+		[SHOW_SESSIONS] = "sessions", [SHOW_DIRECTORY] = "directory",
+		[SHOW_COUNTERS] = "counters",
+	};
+	enum holdfast_topic wanted = SHOW_SUMMARY;
+	size_t i;
+
+	for (i = 0; topic && i < array_size(words); i++)
+		if (words[i] && !strcmp(topic, words[i]))
+			wanted = (enum holdfast_topic)i;
+	if (holdfast_fpm_connected())
+		return holdfast_show_begin(vty, wanted, !!json);
+	return show_unconnected(vty, wanted, !!json);
+}
+
+static void write_marks(struct vty *vty)
+{
+	bool owner = config.mark_owner_mask != defaults.mark_owner_mask,
+	     stray = config.mark_stray_bit != defaults.mark_stray_bit,
+	     tunnel = config.mark_tunnel_bit != defaults.mark_tunnel_bit;
+
+	if (!owner && !stray && !tunnel)
+		return;
+	vty_out(vty, " mark");
+	if (owner)
+		vty_out(vty, " owner-mask 0x%08x", config.mark_owner_mask);
+	if (stray)
+		vty_out(vty, " stray-bit 0x%08x", config.mark_stray_bit);
+	if (tunnel)
+		vty_out(vty, " tunnel-bit 0x%08x", config.mark_tunnel_bit);
+	vty_out(vty, "\n");
+}
+
+static void write_block(struct vty *vty)
+{
+	char text[HOLDFAST_PREFIX_TEXT_SIZE];
+	size_t i;
+
+	for (i = 0; i < config.vip_count; i++)
+		vty_out(vty, " prefix %s\n", holdfast_prefix_text(&config.vips[i], text));
+	for (i = 0; i < config.range_count; i++)
+		vty_out(vty, " member-range %s\n", holdfast_prefix_text(&config.ranges[i], text));
+	for (i = 0; i < array_size(config.local_members); i++)
+		if (config.local_members[i].family)
+			vty_out(vty, " local-member %s\n",
+				holdfast_address_text(&config.local_members[i], text));
+	if (config.key_file[0])
+		vty_out(vty, " directory key-file %s\n", config.key_file);
+	if (config.directory_port != defaults.directory_port)
+		vty_out(vty, " directory port %u\n", config.directory_port);
+	if (config.directory_replicas != defaults.directory_replicas)
+		vty_out(vty, " directory replicas %u\n", config.directory_replicas);
+	if (config.record_lifetime_s != defaults.record_lifetime_s)
+		vty_out(vty, " directory record-lifetime %u\n", config.record_lifetime_s);
+	if (config.tunnel_vni != defaults.tunnel_vni)
+		vty_out(vty, " tunnel port %u vni %u\n", config.tunnel_port, config.tunnel_vni);
+	else if (config.tunnel_port != defaults.tunnel_port)
+		vty_out(vty, " tunnel port %u\n", config.tunnel_port);
+	write_marks(vty);
+	if (config.queue != defaults.queue)
+		vty_out(vty, " queue %u\n", config.queue);
+	if (config.pins_max != defaults.pins_max)
+		vty_out(vty, " pins max %u\n", config.pins_max);
+	if (config.pin_check_s != defaults.pin_check_s)
+		vty_out(vty, " pins check-interval %u\n", config.pin_check_s);
+}
+
+static int write_config(struct vty *vty)
+{
+	uint32_t all = 0;
+	size_t i;
+
+	for (i = 0; i < array_size(debug_topics); i++)
+		all |= debug_topics[i].bit;
+	if (debug_saved == all)
+		vty_out(vty, "debug holdfast\n");
+	else
+		for (i = 0; i < array_size(debug_topics); i++)
+			if (debug_saved & debug_topics[i].bit)
+				vty_out(vty, "debug holdfast %s\n", debug_topics[i].word);
+	if (!config.enabled)
+		return debug_saved ? 1 : 0;
+	vty_out(vty, "holdfast\n");
+	write_block(vty);
+	vty_out(vty, "exit\n!\n");
+	return 1;
+}
+
+/* fpmd is not there: the reason, and for the summary what the module knows by itself. */
+static int show_unconnected(struct vty *vty, enum holdfast_topic topic, bool json)
+{
+	int result = holdfast_show_unconnected(vty, config.enabled, json);
+
+	if (json || topic != SHOW_SUMMARY)
+		return result;
+	if (config.enabled) {
+		vty_out(vty, "configuration:\n");
+		write_block(vty);
+	}
+	vty_out(vty, "host routes of VIPs and members at the last replay: %" PRIu64 "\n",
+		holdfast_routes_count());
+	holdfast_show_module(vty);
+	return result;
+}
+
+static int show_debugging(struct vty *vty)
+{
+	size_t i;
+
+	for (i = 0; i < array_size(debug_topics); i++)
+		if ((debug_saved | debug_terminal) & debug_topics[i].bit)
+			vty_out(vty, "  Holdfast %s debugging is on\n", debug_topics[i].word);
+	return 0;
+}
+
+static struct cmd_node holdfast_node = {
+	.name = "holdfast",
+	.node = HOLDFAST_NODE,
+	.parent_node = CONFIG_NODE,
+	.prompt = HOLDFAST_PROMPT,
+	.config_write = write_config,
+};
+
+void holdfast_cli_init(holdfast_loop *loop)
+{
+	main_loop = loop;
+	holdfast_config_init(&config);
+	holdfast_config_init(&defaults);
+
+	install_node(&holdfast_node);
+	install_default(HOLDFAST_NODE);
+	install_element(CONFIG_NODE, &holdfast_cmd);
+	install_element(CONFIG_NODE, &no_holdfast_cmd);
+	install_element(HOLDFAST_NODE, &holdfast_prefix_cmd);
+	install_element(HOLDFAST_NODE, &holdfast_member_range_cmd);
+	install_element(HOLDFAST_NODE, &holdfast_local_member_cmd);
+	install_element(HOLDFAST_NODE, &holdfast_key_file_cmd);
+	install_element(HOLDFAST_NODE, &no_holdfast_key_file_cmd);
+	install_element(HOLDFAST_NODE, &holdfast_directory_port_cmd);
+	install_element(HOLDFAST_NODE, &no_holdfast_directory_port_cmd);
+	install_element(HOLDFAST_NODE, &holdfast_replicas_cmd);
+	install_element(HOLDFAST_NODE, &no_holdfast_replicas_cmd);
+	install_element(HOLDFAST_NODE, &holdfast_record_lifetime_cmd);
+	install_element(HOLDFAST_NODE, &no_holdfast_record_lifetime_cmd);
+	install_element(HOLDFAST_NODE, &holdfast_tunnel_cmd);
+	install_element(HOLDFAST_NODE, &no_holdfast_tunnel_cmd);
+	install_element(HOLDFAST_NODE, &holdfast_mark_cmd);
+	install_element(HOLDFAST_NODE, &no_holdfast_mark_cmd);
+	install_element(HOLDFAST_NODE, &holdfast_queue_cmd);
+	install_element(HOLDFAST_NODE, &no_holdfast_queue_cmd);
+	install_element(HOLDFAST_NODE, &holdfast_pins_max_cmd);
+	install_element(HOLDFAST_NODE, &no_holdfast_pins_max_cmd);
+	install_element(HOLDFAST_NODE, &holdfast_pins_check_cmd);
+	install_element(HOLDFAST_NODE, &no_holdfast_pins_check_cmd);
+	install_element(ENABLE_NODE, &debug_holdfast_cmd);
+	install_element(CONFIG_NODE, &debug_holdfast_cmd);
+	install_element(VIEW_NODE, &show_holdfast_cmd);
+	hook_register(zebra_debug_show_debugging, show_debugging);
+}
+
+void holdfast_cli_stop(void)
+{
+	stopped = true;
+	holdfast_event_off(t_apply);
+}

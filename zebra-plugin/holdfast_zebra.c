@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The module: loads into the stock zebra (-M zebra_holdfast[:SOCKET]), registers the dataplane
+ * provider before the kernel, and stops everything when zebra ends. The provider passes every
+ * context on at once.
+ */
+#include "zebra-plugin/compat.h"
+
+#include "lib/hook.h"
+#include "lib/libfrr.h"
+#include "lib/module.h"
+#include "lib/version.h"
+#include "zebra/zebra_dplane.h"
+
+#include "zebra-plugin/holdfast_cli.h"
+#include "zebra-plugin/holdfast_counters.h"
+#include "zebra-plugin/holdfast_fpm.h"
+#include "zebra-plugin/holdfast_memory.h"
+#include "zebra-plugin/holdfast_routes.h"
+
+#define PROVIDER_NAME "zebra_holdfast"
+
+DEFINE_MGROUP(HOLDFAST, "Holdfast");
+
+static struct zebra_dplane_provider *provider;
+
+/* Main pthread, after the fork. */
+static int provider_start(struct zebra_dplane_provider *prov)
+{
+	return holdfast_fpm_start();
+}
+
+/* Dataplane pthread. */
+static int provider_process(struct zebra_dplane_provider *prov)
+{
+	int limit = dplane_provider_get_work_limit(prov), done;
+
+	for (done = 0; done < limit; done++) {
+		struct zebra_dplane_ctx *ctx = dplane_provider_dequeue_in_ctx(prov);
+
+		if (!ctx)
+			break;
+		holdfast_routes_observe(ctx);
+		dplane_ctx_set_status(ctx, ZEBRA_DPLANE_REQUEST_SUCCESS);
+		dplane_provider_enqueue_out_ctx(prov, ctx);
+	}
+	if (done == limit)
+		dplane_provider_work_ready();
+	return 0;
+}
+
+/*
+ * Main pthread. Early: before zebra takes its routes away, which fpmd shall not take for the loss
+ * of members. Late: the dataplane pthread has ended.
+ */
+static int provider_fini(struct zebra_dplane_provider *prov, bool early)
+{
+	if (early) {
+		holdfast_cli_stop();
+		holdfast_routes_stop();
+		holdfast_fpm_stop();
+	} else {
+		holdfast_fpm_fini();
+	}
+	return 0;
+}
+
+static int late_init(holdfast_loop *loop)
+{
+	const char *arguments = THIS_MODULE->load_args;
+	char path[PATH_MAX];
+
+	if (arguments && *arguments)
+		strlcpy(path, arguments, sizeof(path));
+	else
+		snprintf(path, sizeof(path), "%s/fpmd.sock", frr_vtydir);
+	if (holdfast_routes_init() || holdfast_fpm_init(path, holdfast_routes_replay)) {
+		zlog_err("Holdfast: the module is not active");
+		return 0;
+	}
+	if (dplane_provider_register(PROVIDER_NAME, DPLANE_PRIO_PRE_KERNEL,
+				     DPLANE_PROV_FLAG_THREADED, provider_start, provider_process,
+				     provider_fini, NULL, &provider)) {
+		zlog_err(
+			"Holdfast: zebra does not take the dataplane provider: the module is not active");
+		holdfast_fpm_fini();
+		return 0;
+	}
+	holdfast_cli_init(loop);
+	return 0;
+}
+
+static int module_init(void)
+{
+	hook_register(frr_late_init, late_init);
+	return 0;
+}
+
+FRR_MODULE_SETUP(.name = "zebra_holdfast", .version = HOLDFAST_VERSION,
+		 .description = "Holdfast: keeps the TCP sessions of an anycast service",
+		 .init = module_init, );
