@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Forwarding for detours. If this host does not forward by its own will, forwarding is on for its
+ * uplinks only, and nftables lets nothing but detours through. Which uplinks that are is kept in
+ * nftables' set `uplinks`, so that the next fpmd knows it.
+ */
+#ifndef HOLDFAST_KERNEL_FORWARDING_H
+#define HOLDFAST_KERNEL_FORWARDING_H
+
+#include <stdbool.h>
+
+#include "fpmd/error.h"
+#include "fpmd/kernel/device.h"
+#include "fpmd/kernel/nft.h"
+
+struct forwarding {
+	struct nft *nft;
+	bool ipv6;	       /* IPv6 is detoured too */
+	bool told;	       /* what was found is in the log */
+	unsigned int *uplinks; /* where we switched it on; interface indexes */
+	size_t count;
+};
+
+/* Reads what an earlier fpmd left; no table is no error. Before nft_setup(). */
+int forwarding_take_over(struct forwarding *forwarding, struct nft *nft, bool ipv6,
+			 struct error *error);
+
+/* After nft_setup(). *changed* (may be NULL): devices where it had to be switched on. */
+int forwarding_ensure(struct forwarding *forwarding, const struct device_list *devices,
+		      size_t *changed, struct error *error);
+
+/* The tunnel device: never forwards what comes out of it, and takes any source address. */
+int forwarding_tunnel(const char *device, struct error *error);
+
+/* As it was before. */
+void forwarding_restore(struct forwarding *forwarding, const struct device_list *devices);
+
+void forwarding_free(struct forwarding *forwarding);
+
+#endif

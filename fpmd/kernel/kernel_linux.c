@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * kernel.h on Linux: puts netlink, nftables, the stray queue and the BPF programs together. Runs on
+ * fpmd's event loop. Invariant: a classifier is attached only when all that its marks lead to is
+ * there.
+ */
+#include "fpmd/kernel/kernel_private.h"
+
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <linux/sock_diag.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "fpmd/kernel/sock_diag.h"
+#include "fpmd/log.h"
+
+#define EVERYTHING                                                                                 \
+	(MONITOR_LINKS | MONITOR_ADDRESSES | MONITOR_RULES | MONITOR_ROUTES | MONITOR_FILTERS |    \
+	 MONITOR_FORWARDING)
+
+static bool is_one_bit(uint32_t bits)
+{
+	return bits && !(bits & (bits - 1));
+}
+
+static bool is_contiguous(uint32_t mask)
+{
+	uint32_t shifted;
+
+	if (!mask)
+		return false;
+	shifted = mask >> (ffs((int)mask) - 1);
+	return !(shifted & (shifted + 1));
+}
+
+static int check_options(const struct kernel_options *options, struct error *error)
+{
+	if (!is_contiguous(options->mark_owner_mask))
+		return error_set(error, "mark: owner mask 0x%x is not contiguous",
+				 options->mark_owner_mask);
+	if (!is_one_bit(options->mark_stray_bit) || !is_one_bit(options->mark_tunnel_bit) ||
+	    options->mark_stray_bit == options->mark_tunnel_bit ||
+	    (options->mark_owner_mask & (options->mark_stray_bit | options->mark_tunnel_bit)))
+		return error_set(error, "mark: stray bit and tunnel bit must be one bit each, "
+					"outside of the owner mask and not the same");
+	if (!options->tunnel_port || options->tunnel_vni >= 1u << 24)
+		return error_set(error, "tunnel: port 1..65535 and VNI 0..16777215 are possible");
+	if (IN6_IS_ADDR_UNSPECIFIED(&options->local_members[0]) &&
+	    IN6_IS_ADDR_UNSPECIFIED(&options->local_members[1]))
+		return error_set(error, "no local member: nothing can be sent through the tunnel");
+	return 0;
+}
+
+static int open_sockets(struct kernel *kernel, struct error *error)
+{
+	if (rtnl_open(&kernel->rtnl, NETLINK_ROUTE, error) < 0 ||
+	    rtnl_open(&kernel->diag, NETLINK_SOCK_DIAG, error) < 0)
+		return -1;
+	kernel->routes = (struct routes){.rtnl = &kernel->rtnl,
+					 .options = &kernel->options,
+					 .tunnel_index = (int)if_nametoindex(LAYOUT_TUNNEL),
+					 .loopback_index = (int)if_nametoindex("lo")};
+	rules_init(&kernel->rules[FAMILY_IPV4], &kernel->rtnl, AF_INET, &kernel->options);
+	rules_init(&kernel->rules[FAMILY_IPV6], &kernel->rtnl, AF_INET6, &kernel->options);
+	return 0;
+}
+
+static void on_stray(void *arg, const struct kernel_stray *stray)
+{
+	struct kernel *kernel = arg;
+
+	kernel->handlers.stray(kernel->arg, stray);
+}
+
+static void on_session(void *arg, const struct flow *flow, enum kernel_session_event event)
+{
+	struct kernel *kernel = arg;
+
+	kernel->handlers.session(kernel->arg, flow, event);
+}
+
+static void on_sessions_lost(void *arg)
+{
+	struct kernel *kernel = arg;
+
+	kernel->handlers.sessions_lost(kernel->arg);
+}
+
+/* All that can be refused, before anything is changed. */
+static int prepare(struct kernel *kernel, struct error *error)
+{
+	if (open_sockets(kernel, error) < 0 ||
+	    devices_dump(&kernel->rtnl, &kernel->devices, error) < 0 ||
+	    addresses_dump(&kernel->rtnl, &kernel->addresses, error) < 0)
+		return -1;
+	if (bpf_load(&kernel->options, &kernel->rtnl, &kernel->bpf, error) < 0 ||
+	    nft_open(&kernel->options, LAYOUT_TUNNEL, &kernel->nft, error) < 0 ||
+	    queue_open(kernel->base, &kernel->options, on_stray, kernel, &kernel->queue, error) < 0)
+		return -1;
+	return forwarding_take_over(&kernel->forwarding, kernel->nft, kernel->families[FAMILY_IPV6],
+				    error);
+}
+
+/* Chains of owners whose address nobody knows any more; those with pins stay for the caller. */
+static void drop_unknown_owners(struct kernel *kernel)
+{
+	size_t max = kernel->owners_max;
+	uint16_t *ids = calloc(max, sizeof(*ids));
+	size_t count;
+
+	if (!ids)
+		return;
+	count = nft_owners(kernel->nft, ids, max);
+	for (size_t i = 0; i < count && i < max; i++)
+		if (ids[i] > max || !kernel->owners[ids[i]].used)
+			nft_owner_remove(kernel->nft, ids[i], NULL);
+	free(ids);
+}
+
+/* What an fpmd with a local member of a family left, if there is none now. */
+static void drop_unused_family(struct kernel *kernel, int family)
+{
+	struct error error;
+
+	if (rules_remove(&kernel->rules[family], &error) < 0 ||
+	    routes_remove(&kernel->routes, family == FAMILY_IPV4 ? AF_INET : AF_INET6, &error) < 0)
+		log_debug(TOPIC_KERNEL, "%s", error.text);
+}
+
+static int set_up(struct kernel *kernel, struct error *error)
+{
+	if (owners_take_over(kernel, error) < 0 || owners_ensure_bpf(kernel, error) < 0 ||
+	    nft_setup(kernel->nft, error) < 0)
+		return -1;
+	for (unsigned int id = 1; id <= kernel->owners_max; id++)
+		if (kernel->owners[id].used && nft_owner_add(kernel->nft, (uint16_t)id, error) < 0)
+			return -1;
+	drop_unknown_owners(kernel);
+	for (int i = 0; i < FAMILIES; i++)
+		if (!kernel->families[i])
+			drop_unused_family(kernel, i);
+	if (repair_all(kernel, EVERYTHING, true, error) < 0)
+		return -1;
+	return repair_start(kernel, error);
+}
+
+static void free_kernel(struct kernel *kernel)
+{
+	repair_stop(kernel);
+	queue_close(kernel->queue);
+	nft_close(kernel->nft);
+	bpf_free(kernel->bpf);
+	forwarding_free(&kernel->forwarding);
+	devices_free(&kernel->devices);
+	addresses_free(&kernel->addresses);
+	rtnl_close(&kernel->rtnl);
+	rtnl_close(&kernel->diag);
+	free(kernel->vips);
+	free(kernel->owners);
+	free(kernel);
+}
+
+static void warn_if(int status, const struct error *error)
+{
+	if (status < 0)
+		log_warn("removal: %s", error->text);
+}
+
+/* In the opposite order of set_up(): no mark is given that leads nowhere. */
+static void remove_everything(struct kernel *kernel)
+{
+	struct error error;
+
+	repair_stop(kernel);
+	for (size_t i = 0; i < kernel->devices.count; i++)
+		bpf_detach(kernel->bpf, kernel->devices.items[i].index);
+	forwarding_restore(&kernel->forwarding, &kernel->devices);
+	warn_if(nft_teardown(kernel->nft, &error), &error);
+	for (int i = 0; i < FAMILIES; i++) {
+		if (!kernel->families[i])
+			continue;
+		warn_if(rules_remove(&kernel->rules[i], &error), &error);
+		warn_if(routes_remove(&kernel->routes, i == FAMILY_IPV4 ? AF_INET : AF_INET6,
+				      &error),
+			&error);
+	}
+	if (kernel->tunnel.index)
+		warn_if(tunnel_remove(&kernel->rtnl, &kernel->tunnel, &error), &error);
+}
+
+int kernel_open(struct event_base *base, const struct kernel_options *options,
+		const struct kernel_handlers *handlers, void *arg, struct kernel **kernel,
+		struct error *error)
+{
+	uint32_t owner_ids;
+	struct kernel *opened;
+	bool found;
+
+	if (check_options(options, error) < 0)
+		return -1;
+	opened = calloc(1, sizeof(*opened));
+	if (!opened)
+		return error_set(error, "kernel: out of memory");
+	opened->base = base;
+	opened->options = *options;
+	opened->handlers = *handlers;
+	opened->arg = arg;
+	owner_ids = options->mark_owner_mask >> (ffs((int)options->mark_owner_mask) - 1);
+	opened->owners_max = owner_ids < NFT_OWNER_MAX ? owner_ids : NFT_OWNER_MAX;
+	for (int i = 0; i < FAMILIES; i++)
+		opened->families[i] = !IN6_IS_ADDR_UNSPECIFIED(&options->local_members[i]);
+	opened->owners = calloc(opened->owners_max + 1, sizeof(*opened->owners));
+	if (!opened->owners || prepare(opened, error) < 0) {
+		free_kernel(opened);
+		return -1;
+	}
+	found = opened->routes.tunnel_index != 0;
+	if (set_up(opened, error) < 0) {
+		/* What was there before goes on as it is. */
+		if (!found)
+			remove_everything(opened);
+		free_kernel(opened);
+		return -1;
+	}
+	*kernel = opened;
+	return 0;
+}
+
+int kernel_start(struct kernel *kernel, struct error *error)
+{
+	kernel->started = true;
+	if (bpf_sessions_start(kernel->bpf, kernel->base, on_session, on_sessions_lost, kernel,
+			       error) < 0)
+		return -1;
+	return queue_start(kernel->queue, error);
+}
+
+void kernel_close(struct kernel *kernel, enum kernel_keep keep)
+{
+	struct error error;
+
+	if (!kernel)
+		return;
+	if (keep == KERNEL_KEEP_NOTHING)
+		remove_everything(kernel);
+	else if (keep == KERNEL_KEEP_DETOURS)
+		warn_if(nft_queue_off(kernel->nft, &error), &error);
+	free_kernel(kernel);
+}
+
+bool kernel_address_is_local(struct kernel *kernel, const struct in6_addr *address)
+{
+	return addresses_contain(&kernel->addresses, address);
+}
+
+int kernel_vip_translated(struct kernel *kernel, const struct in6_addr *vip, struct error *error)
+{
+	return nft_translated(kernel->nft, vip, error);
+}
+
+size_t kernel_pins_change(struct kernel *kernel, struct kernel_pin_change *changes, size_t count)
+{
+	return nft_pins_change(kernel->nft, changes, count);
+}
+
+int kernel_pins_dump(struct kernel *kernel, kernel_pin_fn *fn, void *arg, struct error *error)
+{
+	return nft_pins_dump(kernel->nft, fn, arg, error);
+}
+
+static bool is_vip(void *arg, const struct in6_addr *address)
+{
+	return vips_contain(arg, address);
+}
+
+int kernel_sessions_dump(struct kernel *kernel, kernel_session_fn *fn, void *arg,
+			 struct error *error)
+{
+	return sock_diag_dump(&kernel->diag, is_vip, kernel, fn, arg, error);
+}
+
+int kernel_session_known(struct kernel *kernel, const struct flow *flow)
+{
+	return sock_diag_known(&kernel->diag, flow);
+}
+
+void kernel_stray_verdict(struct kernel *kernel, uint32_t id, enum kernel_verdict verdict,
+			  uint16_t owner)
+{
+	queue_verdict(kernel->queue, id, verdict, owner);
+}
+
+size_t kernel_counters(struct kernel *kernel, struct kernel_counter *out, size_t max)
+{
+	size_t count = 0;
+#define ROOM (count < max ? max - count : 0)
+
+	count += bpf_counters(kernel->bpf, out, ROOM);
+	count += nft_counters(kernel->nft, out + (count < max ? count : max), ROOM);
+	count += queue_counters(kernel->queue, out + (count < max ? count : max), ROOM);
+	if (count < max)
+		out[count] = (struct kernel_counter){
+			"kernel-repairs", "things of ours that others had changed, put right",
+			kernel->repairs};
+#undef ROOM
+	return count + 1;
+}

@@ -1,0 +1,446 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Owns the VIPs and the owners, and what follows from them in rules, tables, BPF maps and sets.
+ * Runs on fpmd's event loop. Invariant: an owner's mark is never given before its rule and its
+ * routes are there.
+ */
+#include "fpmd/kernel/kernel_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "fpmd/log.h"
+
+static const int family_numbers[FAMILIES] = {AF_INET, AF_INET6};
+
+static int family_of(const struct in6_addr *address)
+{
+	return address_is_ipv4(address) ? FAMILY_IPV4 : FAMILY_IPV6;
+}
+
+static struct vip *find_vip(const struct kernel *kernel, const struct in6_addr *address)
+{
+	for (size_t i = 0; i < kernel->vips_count; i++)
+		if (address_equal(&kernel->vips[i].address, address))
+			return &kernel->vips[i];
+	return NULL;
+}
+
+bool vips_contain(const struct kernel *kernel, const struct in6_addr *address)
+{
+	return find_vip(kernel, address);
+}
+
+static struct vip *note_vip(struct kernel *kernel, const struct in6_addr *address, bool hold)
+{
+	struct vip *vip = find_vip(kernel, address);
+
+	if (vip) {
+		vip->hold |= hold;
+		return vip;
+	}
+	if (kernel->vips_count == kernel->vips_size) {
+		size_t size = kernel->vips_size ? kernel->vips_size * 2 : 16;
+		struct vip *grown = realloc(kernel->vips, size * sizeof(*grown));
+
+		if (!grown)
+			return NULL;
+		kernel->vips = grown;
+		kernel->vips_size = size;
+	}
+	vip = &kernel->vips[kernel->vips_count++];
+	*vip = (struct vip){.address = *address, .hold = hold};
+	return vip;
+}
+
+/* Take-over */
+
+static void take_route(void *arg, const struct our_route *route)
+{
+	struct kernel *kernel = arg;
+	struct owner *owner;
+
+	if (!note_vip(kernel, &route->vip, route->id == KERNEL_OWNER_NONE))
+		return;
+	if (route->id == KERNEL_OWNER_NONE || route->id > kernel->owners_max ||
+	    IN6_IS_ADDR_UNSPECIFIED(&route->owner))
+		return;
+	owner = &kernel->owners[route->id];
+	owner->used = true;
+	owner->address = route->owner;
+}
+
+int owners_take_over(struct kernel *kernel, struct error *error)
+{
+	for (int i = 0; i < FAMILIES; i++)
+		if (kernel->families[i] &&
+		    routes_dump(&kernel->routes, family_numbers[i], take_route, kernel, error) < 0)
+			return -1;
+	return 0;
+}
+
+/* What follows from VIPs and owners */
+
+static struct rule_owner rule_of(const struct kernel *kernel, uint16_t id)
+{
+	return (struct rule_owner){.mark = layout_owner_mark(&kernel->options, id), .id = id};
+}
+
+int owners_ensure_rules(struct kernel *kernel, size_t *changed, struct error *error)
+{
+	struct rule_owner *wanted = calloc(kernel->owners_max + 1, sizeof(*wanted));
+	int status = 0;
+
+	*changed = 0;
+	if (!wanted)
+		return error_set(error, "policy rules: out of memory");
+	for (int i = 0; i < FAMILIES && status == 0; i++) {
+		size_t count = 0, corrections = 0;
+
+		if (!kernel->families[i])
+			continue;
+		for (unsigned int id = 1; id <= kernel->owners_max; id++)
+			if (kernel->owners[id].used && family_of(&kernel->owners[id].address) == i)
+				wanted[count++] = rule_of(kernel, (uint16_t)id);
+		status = rules_ensure(&kernel->rules[i], wanted, count, &corrections, error);
+		*changed += corrections;
+	}
+	free(wanted);
+	return status;
+}
+
+/* Marks off which of the wanted routes there are. */
+struct route_check {
+	struct kernel *kernel;
+	bool *held;  /* by VIP */
+	bool *there; /* by owner and VIP */
+	struct our_route *surplus;
+	size_t surplus_count, surplus_size;
+};
+
+static void note_surplus(struct route_check *check, const struct our_route *route)
+{
+	struct our_route *grown;
+
+	if (check->surplus_count == check->surplus_size) {
+		size_t size = check->surplus_size ? check->surplus_size * 2 : 16;
+
+		grown = realloc(check->surplus, size * sizeof(*grown));
+		if (!grown)
+			return;
+		check->surplus = grown;
+		check->surplus_size = size;
+	}
+	check->surplus[check->surplus_count++] = *route;
+}
+
+static void check_route(void *arg, const struct our_route *route)
+{
+	struct route_check *check = arg;
+	struct kernel *kernel = check->kernel;
+	struct vip *vip = find_vip(kernel, &route->vip);
+	size_t index = vip ? (size_t)(vip - kernel->vips) : 0;
+
+	if (route->id == KERNEL_OWNER_NONE) {
+		if (vip && vip->hold)
+			check->held[index] = true;
+		else
+			note_surplus(check, route);
+		return;
+	}
+	if (!vip || route->id > kernel->owners_max || !kernel->owners[route->id].used) {
+		note_surplus(check, route);
+		return;
+	}
+	if (route->as_ours && address_equal(&route->owner, &kernel->owners[route->id].address))
+		check->there[route->id * kernel->vips_count + index] = true;
+}
+
+static int remove_surplus(struct route_check *check, size_t *changed, struct error *error)
+{
+	for (size_t i = 0; i < check->surplus_count; i++) {
+		const struct our_route *route = &check->surplus[i];
+		struct routes *routes = &check->kernel->routes;
+		int status = route->id == KERNEL_OWNER_NONE
+				     ? route_hold(routes, &route->vip, false, error)
+				     : route_owner_remove(routes, route->id, &route->vip, error);
+
+		if (status < 0)
+			return -1;
+		(*changed)++;
+	}
+	return 0;
+}
+
+static int add_missing(struct route_check *check, size_t *changed, struct error *error)
+{
+	struct kernel *kernel = check->kernel;
+
+	for (size_t v = 0; v < kernel->vips_count; v++) {
+		const struct vip *vip = &kernel->vips[v];
+
+		if (vip->hold && !check->held[v]) {
+			if (route_hold(&kernel->routes, &vip->address, true, error) < 0)
+				return -1;
+			(*changed)++;
+		}
+		for (unsigned int id = 1; id <= kernel->owners_max; id++) {
+			const struct owner *owner = &kernel->owners[id];
+
+			if (!owner->used || check->there[id * kernel->vips_count + v] ||
+			    !route_fits(&vip->address, &owner->address))
+				continue;
+			if (route_owner_set(&kernel->routes, (uint16_t)id, &owner->address,
+					    &vip->address, error) < 0)
+				return -1;
+			(*changed)++;
+		}
+	}
+	return 0;
+}
+
+int owners_ensure_routes(struct kernel *kernel, size_t *changed, struct error *error)
+{
+	struct route_check check = {.kernel = kernel};
+	int status = 0;
+
+	*changed = 0;
+	check.held = calloc(kernel->vips_count + 1, sizeof(*check.held));
+	check.there =
+		calloc((kernel->owners_max + 1) * (kernel->vips_count + 1), sizeof(*check.there));
+	if (!check.held || !check.there)
+		status = error_set(error, "routes: out of memory");
+	for (int i = 0; i < FAMILIES && status == 0; i++)
+		if (kernel->families[i])
+			status = routes_dump(&kernel->routes, family_numbers[i], check_route,
+					     &check, error);
+	if (status == 0)
+		status = add_missing(&check, changed, error);
+	if (status == 0)
+		status = remove_surplus(&check, changed, error);
+	free(check.held);
+	free(check.there);
+	free(check.surplus);
+	return status;
+}
+
+int owners_ensure_bpf(struct kernel *kernel, struct error *error)
+{
+	for (size_t i = 0; i < kernel->vips_count; i++)
+		if (bpf_vip_add(kernel->bpf, &kernel->vips[i].address, error) < 0)
+			return -1;
+	for (unsigned int id = 1; id <= kernel->owners_max; id++)
+		if (kernel->owners[id].used &&
+		    bpf_sender_set(kernel->bpf, &kernel->owners[id].address,
+				   layout_owner_mark(&kernel->options, (uint16_t)id), error) < 0)
+			return -1;
+	return 0;
+}
+
+/* VIPs */
+
+static int tell_vips(struct kernel *kernel, struct error *error)
+{
+	struct in6_addr *addresses = calloc(kernel->vips_count + 1, sizeof(*addresses));
+	int status;
+
+	if (!addresses)
+		return error_set(error, "VIPs: out of memory");
+	for (size_t i = 0; i < kernel->vips_count; i++)
+		addresses[i] = kernel->vips[i].address;
+	status = nft_vips_set(kernel->nft, addresses, kernel->vips_count, error);
+	free(addresses);
+	return status;
+}
+
+static bool is_wanted(const struct in6_addr *vips, size_t count, const struct in6_addr *address)
+{
+	for (size_t i = 0; i < count; i++)
+		if (address_equal(&vips[i], address))
+			return true;
+	return false;
+}
+
+static int drop_vip(struct kernel *kernel, const struct in6_addr *address, struct error *error)
+{
+	struct vip *vip = find_vip(kernel, address);
+	struct in6_addr gone = *address;
+
+	*vip = kernel->vips[--kernel->vips_count];
+	if (bpf_vip_remove(kernel->bpf, &gone, error) < 0)
+		return -1;
+	for (unsigned int id = 1; id <= kernel->owners_max; id++)
+		if (kernel->owners[id].used &&
+		    route_owner_remove(&kernel->routes, (uint16_t)id, &gone, error) < 0)
+			return -1;
+	return route_hold(&kernel->routes, &gone, false, error);
+}
+
+static int add_vip(struct kernel *kernel, const struct in6_addr *address, struct error *error)
+{
+	if (vips_contain(kernel, address))
+		return 0;
+	if (!note_vip(kernel, address, true))
+		return error_set(error, "VIPs: out of memory");
+	if (route_hold(&kernel->routes, address, true, error) < 0)
+		return -1;
+	for (unsigned int id = 1; id <= kernel->owners_max; id++) {
+		const struct owner *owner = &kernel->owners[id];
+
+		if (owner->used && route_fits(address, &owner->address) &&
+		    route_owner_set(&kernel->routes, (uint16_t)id, &owner->address, address,
+				    error) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int kernel_vips_set(struct kernel *kernel, const struct in6_addr *vips, size_t count,
+		    struct error *error)
+{
+	for (size_t i = 0; i < count; i++)
+		if (add_vip(kernel, &vips[i], error) < 0)
+			return -1;
+	for (size_t i = kernel->vips_count; i-- > 0;) {
+		struct in6_addr address = kernel->vips[i].address;
+
+		if (!is_wanted(vips, count, &address) && drop_vip(kernel, &address, error) < 0)
+			return -1;
+	}
+	if (tell_vips(kernel, error) < 0)
+		return -1;
+	for (size_t i = 0; i < count; i++)
+		if (bpf_vip_add(kernel->bpf, &vips[i], error) < 0)
+			return -1;
+	if (kernel->vips_told)
+		return 0;
+	/* Holds that were found may be missing for VIPs that have been learned from owners' tables.
+	 */
+	kernel->vips_told = true;
+	for (size_t i = 0; i < kernel->vips_count; i++)
+		if (kernel_vip_hold(kernel, &kernel->vips[i].address, true, error) < 0)
+			return -1;
+	return 0;
+}
+
+int kernel_vip_hold(struct kernel *kernel, const struct in6_addr *address, bool hold,
+		    struct error *error)
+{
+	struct vip *vip = find_vip(kernel, address);
+
+	if (!vip)
+		return error_set(error, "only a VIP can be held");
+	if (vip->hold == hold)
+		return 0;
+	if (route_hold(&kernel->routes, address, hold, error) < 0)
+		return -1;
+	vip->hold = hold;
+	return 0;
+}
+
+/* Owners */
+
+static int tell_members(struct kernel *kernel, struct error *error)
+{
+	struct in6_addr *addresses = calloc(kernel->owners_max + 1, sizeof(*addresses));
+	size_t count = 0;
+	int status;
+
+	if (!addresses)
+		return error_set(error, "owners: out of memory");
+	for (unsigned int id = 1; id <= kernel->owners_max; id++)
+		if (kernel->owners[id].used &&
+		    !is_wanted(addresses, count, &kernel->owners[id].address))
+			addresses[count++] = kernel->owners[id].address;
+	status = nft_members_set(kernel->nft, addresses, count, error);
+	free(addresses);
+	return status;
+}
+
+/* Another id of the same member speaks for its address from now on, or nobody does. */
+static int forget_sender(struct kernel *kernel, const struct in6_addr *address, struct error *error)
+{
+	for (unsigned int id = 1; id <= kernel->owners_max; id++)
+		if (kernel->owners[id].used && address_equal(&kernel->owners[id].address, address))
+			return bpf_sender_set(kernel->bpf, address,
+					      layout_owner_mark(&kernel->options, (uint16_t)id),
+					      error);
+	return bpf_sender_remove(kernel->bpf, address, error);
+}
+
+static int check_owner(struct kernel *kernel, uint16_t id, const struct in6_addr *address,
+		       struct error *error)
+{
+	char text[ADDRESS_TEXT_SIZE];
+
+	if (id == KERNEL_OWNER_NONE || id > kernel->owners_max)
+		return error_set(error, "owner id %u does not fit the mark: ids are 1..%u", id,
+				 kernel->owners_max);
+	if (address && !kernel->families[family_of(address)])
+		return error_set(error, "owner %s: this host has no local member of that family",
+				 address_text(address, text));
+	return 0;
+}
+
+int kernel_owner_set(struct kernel *kernel, uint16_t id, const struct in6_addr *address,
+		     struct error *error)
+{
+	struct owner *owner, before;
+
+	if (check_owner(kernel, id, address, error) < 0)
+		return -1;
+	owner = &kernel->owners[id];
+	before = *owner;
+	if (before.used && family_of(&before.address) != family_of(address) &&
+	    kernel_owner_remove(kernel, id, error) < 0)
+		return -1;
+	*owner = (struct owner){.used = true, .address = *address};
+	for (size_t i = 0; i < kernel->vips_count; i++)
+		if (route_fits(&kernel->vips[i].address, address) &&
+		    route_owner_set(&kernel->routes, id, address, &kernel->vips[i].address, error) <
+			    0)
+			return -1;
+	if (rules_owner_add(&kernel->rules[family_of(address)], rule_of(kernel, id), error) < 0 ||
+	    nft_owner_add(kernel->nft, id, error) < 0 ||
+	    bpf_sender_set(kernel->bpf, address, layout_owner_mark(&kernel->options, id), error) <
+		    0)
+		return -1;
+	if (before.used && address_equal(&before.address, address))
+		return 0;
+	if (before.used && forget_sender(kernel, &before.address, error) < 0)
+		return -1;
+	return tell_members(kernel, error);
+}
+
+int kernel_owner_remove(struct kernel *kernel, uint16_t id, struct error *error)
+{
+	struct owner *owner, before;
+
+	if (check_owner(kernel, id, NULL, error) < 0)
+		return -1;
+	owner = &kernel->owners[id];
+	if (nft_owner_known(kernel->nft, id) && nft_owner_remove(kernel->nft, id, error) < 0)
+		return -1;
+	if (!owner->used)
+		return 0;
+	before = *owner;
+	owner->used = false;
+	if (tell_members(kernel, error) < 0 || forget_sender(kernel, &before.address, error) < 0 ||
+	    rules_owner_remove(&kernel->rules[family_of(&before.address)], rule_of(kernel, id),
+			       error) < 0)
+		return -1;
+	for (size_t i = 0; i < kernel->vips_count; i++)
+		if (route_fits(&kernel->vips[i].address, &before.address) &&
+		    route_owner_remove(&kernel->routes, id, &kernel->vips[i].address, error) < 0)
+			return -1;
+	return 0;
+}
+
+int kernel_owners_dump(struct kernel *kernel, kernel_owner_fn *fn, void *arg, struct error *error)
+{
+	for (unsigned int id = 1; id <= kernel->owners_max; id++)
+		if (kernel->owners[id].used)
+			fn(arg, (uint16_t)id, &kernel->owners[id].address);
+	return 0;
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the files behind kernel.h share on Linux: the state, and the steps between them. */
+#ifndef HOLDFAST_KERNEL_PRIVATE_H
+#define HOLDFAST_KERNEL_PRIVATE_H
+
+#include "fpmd/kernel/bpf.h"
+#include "fpmd/kernel/device.h"
+#include "fpmd/kernel/forwarding.h"
+#include "fpmd/kernel/kernel.h"
+#include "fpmd/kernel/layout.h"
+#include "fpmd/kernel/monitor.h"
+#include "fpmd/kernel/nft.h"
+#include "fpmd/kernel/queue.h"
+#include "fpmd/kernel/route.h"
+#include "fpmd/kernel/rtnl.h"
+#include "fpmd/kernel/rule.h"
+#include "fpmd/kernel/tunnel.h"
+
+enum { FAMILY_IPV4, FAMILY_IPV6, FAMILIES };
+
+struct vip {
+	struct in6_addr address;
+	bool hold;
+};
+
+struct owner {
+	bool used;
+	struct in6_addr address;
+};
+
+struct kernel {
+	struct kernel_options options;
+	struct kernel_handlers handlers;
+	void *arg;
+	struct event_base *base;
+	bool started;
+
+	struct rtnl rtnl, diag;
+	struct nft *nft;
+	struct queue *queue;
+	struct bpf *bpf;
+	struct monitor *monitor;
+	struct routes routes;
+	struct rules rules[FAMILIES];
+	bool families[FAMILIES]; /* there is a local member */
+	struct tunnel tunnel;
+	struct forwarding forwarding;
+
+	struct device_list devices;
+	struct address_list addresses;
+
+	struct vip *vips;
+	size_t vips_count, vips_size;
+	bool vips_told; /* kernel_vips_set() was called; until then they are what was found */
+
+	struct owner *owners; /* by id */
+	unsigned int owners_max;
+
+	struct event *repair_timer;
+	unsigned int repair_due; /* enum monitor_change */
+	uint64_t repaired_ms;
+	uint64_t repairs;
+	bool nft_due;
+};
+
+/* kernel_owners.c */
+
+/* Learns owners and VIPs from the routes that are there. */
+int owners_take_over(struct kernel *kernel, struct error *error);
+/* Rules, routes and senders as *kernel* says; *changed* as in rules_ensure(). */
+int owners_ensure_rules(struct kernel *kernel, size_t *changed, struct error *error);
+int owners_ensure_routes(struct kernel *kernel, size_t *changed, struct error *error);
+int owners_ensure_bpf(struct kernel *kernel, struct error *error);
+bool vips_contain(const struct kernel *kernel, const struct in6_addr *address);
+
+/* kernel_repair.c */
+
+/* Puts right what the bits of enum monitor_change name. *first*: nothing is logged as repaired. */
+int repair_all(struct kernel *kernel, unsigned int changes, bool first, struct error *error);
+/* Begins to watch what others change. */
+int repair_start(struct kernel *kernel, struct error *error);
+void repair_stop(struct kernel *kernel);
+
+#endif

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Puts right what others changed of ours, and follows the host's devices and addresses. Runs on
+ * fpmd's event loop. Invariant: at most ten repairs a second, and none is forgotten.
+ */
+#include "fpmd/kernel/kernel_private.h"
+
+#include <sys/time.h>
+#include <time.h>
+
+#include "fpmd/log.h"
+
+#define REPAIR_INTERVAL_MS 100
+#define MTU_WITHOUT_UPLINK 1500
+#define MTU_MIN 576
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void tell(struct kernel *kernel, bool first, size_t count, const char *what)
+{
+	if (!count || first)
+		return;
+	kernel->repairs += count;
+	log_warn("%s: %zu had been changed or removed by something else, put right", what, count);
+}
+
+static unsigned int tunnel_mtu(const struct kernel *kernel)
+{
+	unsigned int overhead =
+		kernel->families[FAMILY_IPV6] ? LAYOUT_OVERHEAD_IPV6 : LAYOUT_OVERHEAD_IPV4;
+	unsigned int mtu = devices_smallest_mtu(&kernel->devices, MTU_WITHOUT_UPLINK);
+
+	return mtu < MTU_MIN + overhead ? MTU_MIN : mtu - overhead;
+}
+
+static int repair_tunnel(struct kernel *kernel, bool first, bool *created, struct error *error)
+{
+	if (tunnel_ensure(&kernel->rtnl, &kernel->options, tunnel_mtu(kernel), &kernel->tunnel,
+			  error) < 0)
+		return -1;
+	kernel->routes.tunnel_index = kernel->tunnel.index;
+	*created = kernel->tunnel.created;
+	tell(kernel, first, kernel->tunnel.created ? 1 : 0, LAYOUT_TUNNEL);
+	return forwarding_tunnel(LAYOUT_TUNNEL, error);
+}
+
+static int repair_filters(struct kernel *kernel, bool first, struct error *error)
+{
+	size_t attached = 0;
+	int status = bpf_attach(kernel->bpf, kernel->tunnel.index, BPF_TUNNEL, error);
+
+	if (status < 0)
+		return -1;
+	attached += (size_t)status;
+	for (size_t i = 0; i < kernel->devices.count; i++) {
+		struct error why;
+
+		status = bpf_attach(kernel->bpf, kernel->devices.items[i].index, BPF_UPLINK, &why);
+		if (status < 0 && first) {
+			if (error)
+				*error = why;
+			return -1;
+		}
+		/* A device may have gone since the list was made. */
+		if (status < 0)
+			log_debug(TOPIC_KERNEL, "%s: %s", kernel->devices.items[i].name, why.text);
+		else
+			attached += (size_t)status;
+	}
+	if (!first && attached)
+		log_info("classifier attached to %zu device%s", attached, attached == 1 ? "" : "s");
+	return 0;
+}
+
+static int repair_addresses(struct kernel *kernel, struct error *error)
+{
+	struct address_list fresh = {0};
+	bool same;
+
+	if (addresses_dump(&kernel->rtnl, &fresh, error) < 0)
+		return -1;
+	same = addresses_equal(&kernel->addresses, &fresh);
+	addresses_free(&kernel->addresses);
+	kernel->addresses = fresh;
+	if (!same && kernel->started)
+		kernel->handlers.addresses_changed(kernel->arg);
+	return 0;
+}
+
+static int repair_forwarding(struct kernel *kernel, bool first, struct error *error)
+{
+	size_t changed = 0;
+
+	if (forwarding_ensure(&kernel->forwarding, &kernel->devices, &changed, error) < 0)
+		return -1;
+	if (!first && changed)
+		log_info("forwarding of detours switched on for %zu device%s", changed,
+			 changed == 1 ? "" : "s");
+	return 0;
+}
+
+int repair_all(struct kernel *kernel, unsigned int changes, bool first, struct error *error)
+{
+	bool created = false;
+	size_t changed;
+
+	if (changes & MONITOR_LOST)
+		changes = ~0u;
+	if ((changes & MONITOR_LINKS) && devices_dump(&kernel->rtnl, &kernel->devices, error) < 0)
+		return -1;
+	if ((changes & (MONITOR_LINKS | MONITOR_ADDRESSES)) &&
+	    repair_tunnel(kernel, first, &created, error) < 0)
+		return -1;
+	if (changes & MONITOR_RULES) {
+		if (owners_ensure_rules(kernel, &changed, error) < 0)
+			return -1;
+		tell(kernel, first, changed, "policy rules");
+	}
+	if (created || (changes & (MONITOR_ROUTES | MONITOR_LINKS))) {
+		if (owners_ensure_routes(kernel, &changed, error) < 0)
+			return -1;
+		tell(kernel, first, changed, "routes");
+	}
+	if ((changes & (MONITOR_FORWARDING | MONITOR_LINKS)) &&
+	    (forwarding_tunnel(LAYOUT_TUNNEL, error) < 0 ||
+	     repair_forwarding(kernel, first, error) < 0))
+		return -1;
+	if ((changes & (MONITOR_FILTERS | MONITOR_LINKS)) &&
+	    repair_filters(kernel, first, error) < 0)
+		return -1;
+	return changes & MONITOR_ADDRESSES ? repair_addresses(kernel, error) : 0;
+}
+
+static void repair_later(struct kernel *kernel, uint64_t delay_ms)
+{
+	struct timeval delay = {.tv_usec = (suseconds_t)delay_ms * 1000};
+
+	if (!evtimer_pending(kernel->repair_timer, NULL))
+		evtimer_add(kernel->repair_timer, &delay);
+}
+
+static void repair_due(struct kernel *kernel)
+{
+	unsigned int due = kernel->repair_due;
+	uint64_t now = now_ms();
+	struct error error;
+
+	/* Addresses are never late: a drain waits for them. */
+	if ((due & MONITOR_ADDRESSES) && repair_addresses(kernel, &error) < 0)
+		log_warn("%s", error.text);
+	if (now - kernel->repaired_ms < REPAIR_INTERVAL_MS) {
+		repair_later(kernel, REPAIR_INTERVAL_MS - (now - kernel->repaired_ms));
+		return;
+	}
+	kernel->repaired_ms = now;
+	kernel->repair_due = 0;
+	if (due && repair_all(kernel, due, false, &error) < 0) {
+		log_warn("repair: %s", error.text);
+		kernel->repair_due |= due;
+	}
+	if (kernel->nft_due) {
+		size_t pins = 0;
+
+		kernel->nft_due = false;
+		if (nft_repair(kernel->nft, &pins, &error) < 0) {
+			log_warn("repair: %s", error.text);
+			kernel->nft_due = true;
+		} else {
+			kernel->repairs++;
+			log_warn("nftables: put right, %zu pins restored", pins);
+		}
+	}
+	/* What failed is tried again, slowly. */
+	if (kernel->repair_due || kernel->nft_due)
+		repair_later(kernel, 999);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	repair_due(arg);
+}
+
+static void on_change(void *arg, unsigned int changes)
+{
+	struct kernel *kernel = arg;
+
+	kernel->repair_due |= changes;
+	repair_due(kernel);
+}
+
+static void on_nft_change(void *arg, const char *what)
+{
+	struct kernel *kernel = arg;
+
+	log_warn("nftables: %s", what);
+	kernel->nft_due = true;
+	repair_due(kernel);
+}
+
+int repair_start(struct kernel *kernel, struct error *error)
+{
+	kernel->repair_timer = evtimer_new(kernel->base, on_timer, kernel);
+	if (!kernel->repair_timer)
+		return error_set(error, "repair: no timer");
+	if (monitor_open(kernel->base, on_change, kernel, &kernel->monitor, error) < 0)
+		return -1;
+	return nft_watch(kernel->nft, kernel->base, on_nft_change, kernel, error);
+}
+
+void repair_stop(struct kernel *kernel)
+{
+	monitor_close(kernel->monitor);
+	kernel->monitor = NULL;
+	if (kernel->repair_timer)
+		event_free(kernel->repair_timer);
+	kernel->repair_timer = NULL;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Numbers and names that are ours in a host's routing, as others see them in `ip rule` and `ip
+ * route`. */
+#ifndef HOLDFAST_KERNEL_LAYOUT_H
+#define HOLDFAST_KERNEL_LAYOUT_H
+
+#include <stdint.h>
+#include <strings.h>
+
+#include "fpmd/kernel/kernel.h"
+
+#define LAYOUT_PROTOCOL 79	  /* RTPROT of our routes, FRA_PROTOCOL of our rules */
+#define LAYOUT_TABLE_BASE 7939000 /* + owner id: the owner's table */
+#define LAYOUT_HOLD_METRIC 7939	  /* of the routes that hold VIPs */
+
+/*
+ * Preferences of our rules. The kernel's `local` rule moves from 0 to LAYOUT_PREF_LOCAL, so that
+ * pins come before local delivery and every other rule keeps its place.
+ */
+#define LAYOUT_PREF_SKIP 1
+#define LAYOUT_PREF_OWNER 2
+#define LAYOUT_PREF_LOCAL 3
+
+#define LAYOUT_TUNNEL "hf-vx0"
+#define LAYOUT_TUNNEL_ADDRESS 0xa9fe4f4f /* 169.254.79.79, host byte order */
+#define LAYOUT_TTL 64
+
+#define LAYOUT_OVERHEAD_IPV4 36 /* IP, UDP, VXLAN-GPE */
+#define LAYOUT_OVERHEAD_IPV6 56
+
+/* An owner's id as it stands in a mark. */
+static inline uint32_t layout_owner_mark(const struct kernel_options *options, uint16_t id)
+{
+	return (uint32_t)id << (ffs((int)options->mark_owner_mask) - 1);
+}
+
+#endif

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Owns the routes with our protocol number. Runs on fpmd's event loop. Invariant: a route is
+ * replaced in one step, so that a detour never falls through to another table.
+ */
+#include "fpmd/kernel/route.h"
+
+#include <errno.h>
+#include <linux/if_tunnel.h>
+#include <linux/lwtunnel.h>
+#include <linux/rtnetlink.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <netlink/attr.h>
+
+#include "fpmd/kernel/layout.h"
+
+#define DUMP_TRIES 5
+
+bool route_fits(const struct in6_addr *vip, const struct in6_addr *owner)
+{
+	return address_is_ipv4(vip) == address_is_ipv4(owner);
+}
+
+/* *type*: of an attribute that holds an address of either family. */
+static bool put_address(struct nl_msg *message, int type, const struct in6_addr *address)
+{
+	if (address_is_ipv4(address))
+		return nla_put_u32(message, type, address_to_ipv4(address)) == 0;
+	return nla_put(message, type, sizeof(*address), address) == 0;
+}
+
+static struct nl_msg *start_route(int command, int flags, unsigned char type, unsigned char scope,
+				  uint32_t table, const struct in6_addr *vip)
+{
+	bool ipv4 = address_is_ipv4(vip);
+	struct rtmsg header = {.rtm_family = ipv4 ? AF_INET : AF_INET6,
+			       .rtm_dst_len = ipv4 ? 32 : 128,
+			       .rtm_table = table < 256 ? table : RT_TABLE_COMPAT,
+			       .rtm_protocol = LAYOUT_PROTOCOL,
+			       .rtm_scope = scope,
+			       .rtm_type = type};
+	struct nl_msg *message = rtnl_message(command, flags, &header, sizeof(header));
+
+	if (!message)
+		return NULL;
+	if (!put_address(message, RTA_DST, vip) || nla_put_u32(message, RTA_TABLE, table) < 0) {
+		nlmsg_free(message);
+		return NULL;
+	}
+	return message;
+}
+
+static bool put_encapsulation(struct nl_msg *message, const struct kernel_options *options,
+			      const struct in6_addr *owner)
+{
+	bool ipv4 = address_is_ipv4(owner);
+	const struct in6_addr *source = &options->local_members[ipv4 ? 0 : 1];
+	struct nlattr *nest;
+
+	/* The attributes of the two families differ in their names only. */
+	if (nla_put_u16(message, RTA_ENCAP_TYPE, ipv4 ? LWTUNNEL_ENCAP_IP : LWTUNNEL_ENCAP_IP6) < 0)
+		return false;
+	nest = nla_nest_start(message, RTA_ENCAP);
+	if (!nest || nla_put_u64(message, LWTUNNEL_IP_ID, htobe64(options->tunnel_vni)) < 0 ||
+	    !put_address(message, LWTUNNEL_IP_DST, owner) ||
+	    !put_address(message, LWTUNNEL_IP_SRC, source) ||
+	    nla_put_u8(message, LWTUNNEL_IP_TTL, LAYOUT_TTL) < 0 ||
+	    nla_put_u16(message, LWTUNNEL_IP_FLAGS, TUNNEL_CSUM) < 0)
+		return false;
+	nla_nest_end(message, nest);
+	return true;
+}
+
+int route_owner_set(struct routes *routes, uint16_t id, const struct in6_addr *owner,
+		    const struct in6_addr *vip, struct error *error)
+{
+	struct nl_msg *message =
+		start_route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, RTN_UNICAST, RT_SCOPE_LINK,
+			    LAYOUT_TABLE_BASE + id, vip);
+	int status;
+
+	if (message && (!put_encapsulation(message, routes->options, owner) ||
+			nla_put_u32(message, RTA_OIF, routes->tunnel_index) < 0)) {
+		nlmsg_free(message);
+		message = NULL;
+	}
+	status = rtnl_request(routes->rtnl, message, NULL, NULL);
+	return status == 0 ? 0 : rtnl_error(routes->rtnl, status, error, "an owner's route");
+}
+
+static int remove_route(struct rtnl *rtnl, struct nl_msg *message)
+{
+	int status = rtnl_request(rtnl, message, NULL, NULL);
+
+	return status == -ESRCH || status == -ENOENT ? 0 : status;
+}
+
+int route_owner_remove(struct routes *routes, uint16_t id, const struct in6_addr *vip,
+		       struct error *error)
+{
+	int status = remove_route(routes->rtnl,
+				  start_route(RTM_DELROUTE, 0, RTN_UNICAST, RT_SCOPE_NOWHERE,
+					      LAYOUT_TABLE_BASE + id, vip));
+
+	return status == 0 ? 0 : rtnl_error(routes->rtnl, status, error, "an owner's route");
+}
+
+int route_hold(struct routes *routes, const struct in6_addr *vip, bool hold, struct error *error)
+{
+	int command = hold ? RTM_NEWROUTE : RTM_DELROUTE;
+	struct nl_msg *message = start_route(command, hold ? NLM_F_CREATE | NLM_F_REPLACE : 0,
+					     RTN_LOCAL, RT_SCOPE_HOST, RT_TABLE_LOCAL, vip);
+	int status;
+
+	if (message && (nla_put_u32(message, RTA_PRIORITY, LAYOUT_HOLD_METRIC) < 0 ||
+			nla_put_u32(message, RTA_OIF, routes->loopback_index) < 0)) {
+		nlmsg_free(message);
+		message = NULL;
+	}
+	status = hold ? rtnl_request(routes->rtnl, message, NULL, NULL)
+		      : remove_route(routes->rtnl, message);
+	return status == 0 ? 0
+			   : rtnl_error(routes->rtnl, status, error, "the route that holds a VIP");
+}
+
+static bool get_address(const struct nlattr *attribute, struct in6_addr *out)
+{
+	return attribute &&
+	       address_from_bytes(nla_data(attribute), (size_t)nla_len(attribute), out) == 0;
+}
+
+static void parse_encapsulation(struct nlattr **attributes, struct our_route *route)
+{
+	struct nlattr *tunnel[LWTUNNEL_IP_MAX + 1];
+
+	if (!attributes[RTA_ENCAP] ||
+	    nla_parse_nested(tunnel, LWTUNNEL_IP_MAX, attributes[RTA_ENCAP], NULL) < 0)
+		return;
+	if (!get_address(tunnel[LWTUNNEL_IP_DST], &route->owner))
+		return;
+	if (tunnel[LWTUNNEL_IP_ID])
+		route->vni = (uint32_t)be64toh(nla_get_u64(tunnel[LWTUNNEL_IP_ID]));
+}
+
+struct dump {
+	struct routes *routes;
+	our_route_fn *fn;
+	void *arg;
+};
+
+static void take_route(void *arg, const struct nlmsghdr *message)
+{
+	struct dump *dump = arg;
+	struct nlattr *attributes[RTA_MAX + 1];
+	const struct rtmsg *header = nlmsg_data(message);
+	struct our_route route = {0};
+	uint32_t table;
+
+	if (message->nlmsg_type != RTM_NEWROUTE || header->rtm_protocol != LAYOUT_PROTOCOL ||
+	    nlmsg_parse((struct nlmsghdr *)message, sizeof(*header), attributes, RTA_MAX, NULL) < 0)
+		return;
+	if (!get_address(attributes[RTA_DST], &route.vip))
+		return;
+	table = attributes[RTA_TABLE] ? nla_get_u32(attributes[RTA_TABLE]) : header->rtm_table;
+	if (attributes[RTA_OIF])
+		route.device = (int)nla_get_u32(attributes[RTA_OIF]);
+	if (header->rtm_type == RTN_LOCAL && table == RT_TABLE_LOCAL) {
+		route.as_ours = true;
+	} else if (table > LAYOUT_TABLE_BASE && table <= LAYOUT_TABLE_BASE + UINT16_MAX) {
+		route.id = (uint16_t)(table - LAYOUT_TABLE_BASE);
+		parse_encapsulation(attributes, &route);
+		route.as_ours = route.device == dump->routes->tunnel_index &&
+				route.vni == dump->routes->options->tunnel_vni &&
+				header->rtm_type == RTN_UNICAST &&
+				!(header->rtm_flags & RTNH_F_DEAD);
+	} else {
+		return;
+	}
+	dump->fn(dump->arg, &route);
+}
+
+int routes_dump(struct routes *routes, int family, our_route_fn *fn, void *arg, struct error *error)
+{
+	struct rtmsg header = {.rtm_family = (unsigned char)family,
+			       .rtm_protocol = LAYOUT_PROTOCOL};
+	struct dump dump = {.routes = routes, .fn = fn, .arg = arg};
+	int status = -EINTR;
+
+	/* Asked again after a change: the same route may be told twice. */
+	for (int i = 0; i < DUMP_TRIES && status == -EINTR; i++)
+		status = rtnl_request(
+			routes->rtnl,
+			rtnl_message(RTM_GETROUTE, NLM_F_DUMP, &header, sizeof(header)), take_route,
+			&dump);
+	return status == 0 ? 0 : rtnl_error(routes->rtnl, status, error, "dump of our routes");
+}
+
+struct removal {
+	struct our_route *items;
+	size_t count, size;
+	bool no_memory;
+};
+
+static void note_route(void *arg, const struct our_route *route)
+{
+	struct removal *removal = arg;
+
+	if (removal->count == removal->size) {
+		size_t size = removal->size ? removal->size * 2 : 64;
+		struct our_route *grown = realloc(removal->items, size * sizeof(*grown));
+
+		if (!grown) {
+			removal->no_memory = true;
+			return;
+		}
+		removal->items = grown;
+		removal->size = size;
+	}
+	removal->items[removal->count++] = *route;
+}
+
+int routes_remove(struct routes *routes, int family, struct error *error)
+{
+	struct removal removal = {0};
+	int status = routes_dump(routes, family, note_route, &removal, error);
+
+	for (size_t i = 0; i < removal.count; i++) {
+		const struct our_route *route = &removal.items[i];
+		int removed = route->id == KERNEL_OWNER_NONE
+				      ? route_hold(routes, &route->vip, false, error)
+				      : route_owner_remove(routes, route->id, &route->vip, error);
+
+		if (removed < 0)
+			status = removed;
+	}
+	free(removal.items);
+	return removal.no_memory ? error_set(error, "our routes: out of memory") : status;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Our routes: in each owner's table one per VIP, encapsulated to the owner; in the table `local`
+ * one per VIP that holds it. All carry our protocol number.
+ */
+#ifndef HOLDFAST_KERNEL_ROUTE_H
+#define HOLDFAST_KERNEL_ROUTE_H
+
+#include <stdbool.h>
+
+#include "fpmd/kernel/kernel.h"
+#include "fpmd/kernel/rtnl.h"
+
+struct routes {
+	struct rtnl *rtnl;
+	const struct kernel_options *options;
+	int tunnel_index;
+	int loopback_index;
+};
+
+/* Can segments for *vip* be detoured to *owner*? Not if their families differ. */
+bool route_fits(const struct in6_addr *vip, const struct in6_addr *owner);
+
+/* Sets or replaces the route to *vip* in the owner's table. */
+int route_owner_set(struct routes *routes, uint16_t id, const struct in6_addr *owner,
+		    const struct in6_addr *vip, struct error *error);
+/* No such route is no error. */
+int route_owner_remove(struct routes *routes, uint16_t id, const struct in6_addr *vip,
+		       struct error *error);
+
+/* The VIP's own `local` route: sets it or takes it away. */
+int route_hold(struct routes *routes, const struct in6_addr *vip, bool hold, struct error *error);
+
+struct our_route {
+	struct in6_addr vip;
+	struct in6_addr owner; /* :: for a hold */
+	uint16_t id;	       /* KERNEL_OWNER_NONE for a hold */
+	uint32_t vni;
+	int device;
+	bool as_ours; /* in all else as route_owner_set() and route_hold() make it */
+};
+
+typedef void our_route_fn(void *arg, const struct our_route *route);
+
+/* All routes with our protocol number. *family*: AF_INET or AF_INET6. */
+int routes_dump(struct routes *routes, int family, our_route_fn *fn, void *arg,
+		struct error *error);
+
+/* Takes all of them away. */
+int routes_remove(struct routes *routes, int family, struct error *error);
+
+#endif

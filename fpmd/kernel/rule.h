@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Our policy rules of one address family:
+ *   1: no owner in the mark, or sent by this host     goto 3
+ *   2: the mark names an owner                        its table
+ *   3: local delivery, moved here from 0; a no-op if others moved it already
+ */
+#ifndef HOLDFAST_KERNEL_RULE_H
+#define HOLDFAST_KERNEL_RULE_H
+
+#include <stdbool.h>
+
+#include "fpmd/kernel/kernel.h"
+#include "fpmd/kernel/rtnl.h"
+
+struct rules {
+	struct rtnl *rtnl;
+	int family;
+	uint32_t owner_mask; /* in the mark */
+	uint32_t match_mask; /* owner mask and tunnel bit: what comes from the tunnel is not sent
+				back */
+};
+
+void rules_init(struct rules *rules, struct rtnl *rtnl, int family,
+		const struct kernel_options *options);
+
+/*
+ * Brings the rules to what they should be: the fixed ones and one for each of *owners* (marks and
+ * ids, *count* of them). Those of ours that do not belong go. *changed* (may be NULL) gets how
+ * many had to be put right.
+ */
+struct rule_owner {
+	uint32_t mark;
+	uint16_t id;
+};
+int rules_ensure(struct rules *rules, const struct rule_owner *owners, size_t count,
+		 size_t *changed, struct error *error);
+
+/* One owner's rule. That it is there already, or gone already, is no error. */
+int rules_owner_add(struct rules *rules, struct rule_owner owner, struct error *error);
+int rules_owner_remove(struct rules *rules, struct rule_owner owner, struct error *error);
+
+/* Takes all of ours away; local delivery is at preference 0 again. */
+int rules_remove(struct rules *rules, struct error *error);
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The tunnel device: VXLAN-GPE in metadata mode; its routes say where a packet goes. */
+#ifndef HOLDFAST_KERNEL_TUNNEL_H
+#define HOLDFAST_KERNEL_TUNNEL_H
+
+#include <stdbool.h>
+
+#include "fpmd/kernel/kernel.h"
+#include "fpmd/kernel/rtnl.h"
+
+struct tunnel {
+	int index;
+	bool created; /* by the last tunnel_ensure() */
+	bool changed; /* the last tunnel_ensure() had to put something right */
+};
+
+/*
+ * Makes the device, or takes over what is there: up, with its address and *mtu*. One of that name
+ * that is not ours is an error, and so is a UDP port that something else has.
+ */
+int tunnel_ensure(struct rtnl *rtnl, const struct kernel_options *options, unsigned int mtu,
+		  struct tunnel *tunnel, struct error *error);
+
+int tunnel_remove(struct rtnl *rtnl, const struct tunnel *tunnel, struct error *error);
+
+#endif
