@@ -45,3 +45,8 @@ AC_SUBST([FRR_CLIPPY])
 AC_SUBST([FRR_CPPFLAGS])
 AC_SUBST([FRR_CFLAGS])
 AC_SUBST([FRR_MODULE_DIR])
+
+AC_ARG_WITH([systemd-unit-dir], [AS_HELP_STRING([--with-systemd-unit-dir=DIR],
+	[where systemd looks for units @<:@PREFIX/lib/systemd/system@:>@])],
+	[SYSTEMD_UNIT_DIR=$with_systemd_unit_dir], [SYSTEMD_UNIT_DIR='${prefix}/lib/systemd/system'])
+AC_SUBST([SYSTEMD_UNIT_DIR])

@@ -27,7 +27,7 @@ struct show {
 	enum holdfast_topic topic;
 	bool json;
 
-	bool asked, done, cut;
+	bool asked, done, cut, in_line;
 	char *text;
 	size_t size, capacity, sent;
 	holdfast_event *t_answer, *t_write;
@@ -82,6 +82,7 @@ static void text_append(struct show *show, const char *text, size_t size)
 	}
 	memcpy(show->text + show->size, text, size);
 	show->size += size;
+	show->in_line = text[size - 1] != '\n';
 }
 
 static void text_print(struct show *show, const char *format, ...) PRINTFRR(2, 3);
@@ -321,6 +322,8 @@ void holdfast_show_reply(uint32_t id, const char *text, bool last)
 	if (show == shows + SLOTS) /* too late */
 		return;
 	text_append(show, text, strlen(text));
+	if (last && show->in_line)
+		text_append(show, "\n", 1);
 	if (!last) {
 		show_wait(show);
 		if (!(show->json && takes_module_part(show)))
