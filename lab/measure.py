@@ -85,10 +85,11 @@ class Meters:
         return self._flows(server, f"via_{leaf}")
 
     def moved(self, owners):
-        """Flows of *owners* (flow -> server) that came to a server other than their owner."""
+        """(flow, server) for each server, other than its owner, that a flow of *owners* (flow -> server)
+        came to."""
         moved = set()
         for server in self.topology.servers:
             for flow in self.seen_at(server.name):
                 if flow in owners and owners[flow] != server.name:
-                    moved.add(flow)
+                    moved.add((flow, server.name))
         return moved

@@ -57,12 +57,14 @@ class Network:
             self.run.execute(name, ["sysctl", "-q", "-w", *settings])
 
     def _make_links(self):
+        # The two ends of a cable get different indices: if they are equal by chance, the kernel takes the device
+        # for one without a lower half and reports its carrier up to a second late.
         lines = []
-        for link in self.topology.links:
+        for number, link in enumerate(self.topology.links):
             left, right = self.run.namespace(link.left), self.run.namespace(link.right)
             lines.append(
-                f"link add {link.right} mtu {link.mtu} netns {left} type veth "
-                f"peer name {link.left} mtu {link.mtu} netns {right}"
+                f"link add {link.right} index {100 + 2 * number} mtu {link.mtu} netns {left} type veth "
+                f"peer name {link.left} index {101 + 2 * number} mtu {link.mtu} netns {right}"
             )
         self._ip("\n".join(lines) + "\n")
         for name, node in self.topology.nodes.items():

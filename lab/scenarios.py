@@ -12,6 +12,9 @@ class Scenario:
     title = ""
     aftermath = 3.0  # seconds that the sessions run on after the last event
     strict = True  # no retransmission beyond those of a run without events
+    moves = True  # flows move, and detours are needed
+    one_owner = True  # a 4-tuple has one owner for the whole run, so that detours can be compared
+    loses_element = False  # a link or a switch fails
 
     def prepare(self, stage):
         """Before the sessions start."""
@@ -26,6 +29,7 @@ class Scenario:
 class Nothing(Scenario):
     name = "none"
     title = "no event: what the machine itself does to the sessions"
+    moves = False
 
 
 class AddServer(Scenario):
@@ -69,6 +73,7 @@ class UplinkLoss(Scenario):
     name = "uplink-loss"
     title = "one of a server's two links fails"
     strict = False
+    loses_element = True
 
     def act(self, stage):
         server = stage.pick()
@@ -81,6 +86,7 @@ class UplinkLoss(Scenario):
 class NodeLoss(Scenario):
     role = ""
     strict = False
+    loses_element = True
 
     def act(self, stage):
         node = stage.chance.choice(stage.topology.of_role(self.role)).name
@@ -153,6 +159,7 @@ class ServerCrash(Scenario):
 class AppCrash(Scenario):
     name = "app-crash"
     title = "the application of a server to which detours lead is killed"
+    strict = False
 
     def act(self, stage):
         victim = stage.pick()
@@ -201,3 +208,9 @@ class FpmdKillEarly(FpmdKill):
         move_some(stage, set())
         stage.pause(0.8, 1.8)
         self.start_all(stage)
+
+
+ALL = [
+    Nothing, AddServer, DrainServer, DrainByAddress, UplinkLoss, LeafLoss, SpineLoss, Rolling, ServerCrash,
+    AppCrash, FpmdKill, FpmdKillEarly,
+]  # fmt: skip

@@ -35,10 +35,16 @@ class Lab:
         self.meters.install()
         self.applications.start_all()
         self.network.await_convergence()
+        if self.holdfast:
+            self.holdfast.await_ready(self.network)
 
     def restore(self):
         self.applications.restart_dead()
+        if self.holdfast:
+            self.holdfast.start_missing(self.network)
         self.network.restore()
+        if self.holdfast:
+            self.holdfast.await_ready(self.network)
 
     def close(self):
         self.run.close()
@@ -66,6 +72,7 @@ class Stage:
         self.lost_element = set()  # flows that crossed what failed
         self.failures = []  # what the scenario itself found wrong
         self.extra = {}  # further figures for the report
+        self.transfers = []  # further sessions, with port, owner and result
         self.client = None
 
     def start_traffic(self):
@@ -113,14 +120,19 @@ def play(lab, scenario, index, names, options):
 
 
 def _figures(stage, result):
-    sessions = result["sessions"]
+    nothing = {"retransmits": 0, "max_stall_ms": None, "ended_ms": 0.0}
+    sessions = result["sessions"] + [nothing | transfer for transfer in stage.transfers]
     names = [session["result"] for session in sessions]
     owners = {
         (topology.CLIENT_ADDRESS, session["port"]): session["owner"] for session in sessions if session["owner"]
     }
-    moved = stage.lab.meters.moved(owners)
+    places = stage.lab.meters.moved(owners)
+    moved = {flow for flow, _ in places}
     able = [session for session in sessions if session["owner"] not in stage.dead]
-    stalls = sorted(session["max_stall_ms"] for session in able if session["result"] in ("survived", "closed"))
+    stalls = sorted(
+        session["max_stall_ms"] for session in able
+        if session["result"] in ("survived", "closed") and session["max_stall_ms"] is not None
+    )  # fmt: skip
     start = result["start_ns"] / 1e9
     crossed = stage.lost_element & set(owners)
     row = {
@@ -136,6 +148,8 @@ def _figures(stage, result):
         "p99_stall_ms": round(stalls[max(0, -(-len(stalls) * 99 // 100) - 1)], 1) if stalls else None,
         "control_max_stall_ms": round(result["control"]["max_stall_ms"], 1),
         "moved": len(moved),
+        "moved_places": len(places),
+        "moved_able": sum(owners[flow] not in stage.dead for flow, _ in places),
         "able": len(able),
         "able_survived": sum(session["result"] in ("survived", "closed") for session in able),
         "crossed": len(crossed),

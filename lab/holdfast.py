@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Holdfast on the servers of a lab: zebra's module, one fpmd a server, configuration, and its own figures.
+
+The only place that knows how Holdfast is started, configured and asked.
+"""
+
+import json
+import os
+import pathlib
+import secrets
+import shutil
+import time
+
+from lab import topology
+from lab.run import LabError
+
+READY_TIMEOUT = 15.0
+
+# Figure of the report -> (group, counter) of `show holdfast counters json`.
+COUNTERS = {
+    "strays": ("fpmd", "strays"),
+    "detours": ("fpmd", "detours"),
+    "lookups": ("fpmd", "lookups"),
+    "lookup_messages": ("fpmd", "lookupMessages"),
+}
+
+
+class Holdfast:
+    def __init__(self, build):
+        build = pathlib.Path(build).resolve()
+        self.module = build / "zebra-plugin" / ".libs" / "zebra_holdfast.so"
+        self.fpmd = build / "fpmd" / "fpmd"
+        for path in (self.module, self.fpmd):
+            if not path.exists():
+                raise LabError(f"{path} is missing: build the tree first")
+        self.key_file = None
+        self.processes = {}
+        self.retired = {}  # counters of fpmds that were killed
+
+    def prepare(self, network):
+        """Before zebra starts: the key, and an fpmd on each server."""
+        self.key_file = network.run.directory / "holdfast.key"
+        self.key_file.write_text(f"1 {secrets.token_hex(32)}\n")
+        os.chmod(self.key_file, 0o640)
+        shutil.chown(self.key_file, "root", "frr")
+        for server in network.topology.servers:
+            self.start(network, server.name)
+
+    def zebra_config(self, node):
+        if node.role != topology.SERVER:
+            return ""
+        return (
+            f"holdfast\n prefix {topology.VIP}/32\n member-range {topology.MEMBER_RANGE}\n"
+            f" local-member {node.member}\n directory key-file {self._key_path(node)}\nexit\n"
+        )
+
+    def _key_path(self, _node):
+        return self.key_file
+
+    def zebra_arguments(self, network, node):
+        return ["-M", f"{self.module}:{self._socket(network, node)}"]
+
+    def _socket(self, network, server):
+        return network.directory(server) / "fpmd.sock"
+
+    def start(self, network, server):
+        argv = [self.fpmd, "--socket", self._socket(network, server)]
+        self.processes[server] = network.run.spawn(server, argv, f"{server}/fpmd.log")
+
+    def kill(self, network, server):
+        """kill -9. Its counters so far are kept for totals()."""
+        process = self.processes.pop(server, None)
+        if not process:
+            return
+        for name, value in self.counters(network, server).items():
+            self.retired[name] = self.retired.get(name, 0) + value
+        network.run.stop([process], 9)
+
+    def start_missing(self, network):
+        for server in network.topology.servers:
+            process = self.processes.get(server.name)
+            if not process or process.poll() is not None:
+                self.start(network, server.name)
+
+    def crashed(self):
+        """Names of servers whose fpmd ended without being asked to."""
+        return [server for server, process in self.processes.items() if process.poll() is not None]
+
+    # --- questions ---
+
+    def show(self, network, server, topic):
+        """`show holdfast TOPIC json`, or None if zebra or fpmd does not answer."""
+        try:
+            with network.vty(server, "zebra") as vty:
+                return json.loads(vty.command(f"show holdfast {topic} json", check=False))
+        except (LabError, ValueError):
+            return None
+
+    def counters(self, network, server):
+        answer = self.show(network, server, "counters") or {}
+        return {name: answer.get(group, {}).get(key, 0) for name, (group, key) in COUNTERS.items()}
+
+    def totals(self, network):
+        """The counters of COUNTERS over all servers, killed fpmds included."""
+        totals = {name: self.retired.get(name, 0) for name in COUNTERS}
+        for server in self.processes:
+            for name, value in self.counters(network, server).items():
+                totals[name] += value
+        return totals
+
+    def pins(self, network, server):
+        return (self.show(network, server, "pins") or {}).get("count", 0)
+
+    def await_ready(self, network):
+        """Waits until every server has every member in its ring."""
+        end = time.monotonic() + READY_TIMEOUT
+        count = len(network.topology.servers)
+        for server in network.topology.servers:
+            while True:
+                members = (self.show(network, server.name, "members") or {}).get("members", [])
+                in_ring = sum(member.get("state") == "in ring" for member in members)
+                if in_ring == count:
+                    break
+                if time.monotonic() > end:
+                    raise LabError(f"{server.name}: {in_ring} of {count} members are in the ring")
+                time.sleep(0.1)
+
+    def set_timers(self, network, seconds):
+        """Every expiry of Holdfast at *seconds*; None: the defaults again."""
+        for server in network.topology.servers:
+            with network.vty(server.name, "zebra") as vty:
+                if seconds is None:
+                    vty.configure(["holdfast", "no directory record-lifetime", "no pins check-interval"])
+                else:
+                    vty.configure([
+                        "holdfast", f"directory record-lifetime {seconds}", f"pins check-interval {seconds}",
+                    ])  # fmt: skip
