@@ -696,6 +696,131 @@ START_TEST(held_and_closed)
 }
 END_TEST
 
+static int translated(const char *vip)
+{
+	struct in6_addr address;
+
+	address_parse(vip, &address);
+	error.text[0] = 0;
+	return nft_translated(nft, &address, &error);
+}
+
+START_TEST(translated_by_iptables)
+{
+	open_it();
+	ck_assert_int_eq(translated(VIP), 0);
+	run_ok("iptables-nft -t nat -A PREROUTING -d " VIP
+	       " -p tcp --dport 80 -j DNAT --to 10.88.0.2:8080");
+	ck_assert_int_eq(translated(VIP), 1);
+	puts(error.text);
+	ck_assert_ptr_nonnull(
+		strstr(error.text, VIP
+		       " port 80 is translated by a NAT rule in table ip nat chain PREROUTING"));
+	ck_assert_int_eq(translated("192.0.2.81"), 0);
+	ck_assert_int_eq(translated("2001:db8::1"), 0);
+	run_ok("iptables-nft -t nat -F");
+	ck_assert_int_eq(translated(VIP), 0);
+	run_ok("iptables-nft -t nat -A PREROUTING -d 192.0.2.0/24 -p tcp -j REDIRECT --to-ports 81");
+	ck_assert_int_eq(translated(VIP), 1);
+	ck_assert_int_eq(translated("192.0.3.80"), 0);
+	run_ok("iptables-nft -t nat -F");
+	run_ok("iptables-nft -t nat -A PREROUTING -d 192.0.2.64/27 -p udp -j DNAT --to 10.88.0.2");
+	ck_assert_int_eq(translated(VIP), 0);
+	run_ok("iptables-nft -t nat -A PREROUTING -d 192.0.2.64/27 -p tcp -j DNAT --to 10.88.0.2");
+	ck_assert_int_eq(translated(VIP), 1);
+	ck_assert_int_eq(translated("192.0.2.99"), 0);
+	run_ok("iptables-nft -t nat -F");
+	run_ok("iptables-nft -t nat -A PREROUTING ! -d " VIP " -p tcp -j DNAT --to 10.88.0.2");
+	ck_assert_int_eq(translated(VIP), 0);
+}
+END_TEST
+
+START_TEST(translated_by_docker)
+{
+	open_it();
+	run_ok("iptables-nft -t nat -N DOCKER && "
+	       "iptables-nft -t nat -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER && "
+	       "iptables-nft -t nat -A DOCKER -i docker0 -j RETURN");
+	ck_assert_int_eq(translated(VIP), 0);
+	run_ok("iptables-nft -t nat -A DOCKER ! -i docker0 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80");
+	ck_assert_int_eq(translated(VIP), 1);
+	puts(error.text);
+	ck_assert_ptr_nonnull(strstr(error.text, VIP " port 8080 is translated"));
+	ck_assert_ptr_nonnull(strstr(error.text, "chain DOCKER"));
+	/* the remedy that the text names */
+	run_ok("iptables-nft -t nat -I PREROUTING -d " VIP " -j ACCEPT");
+	ck_assert_int_eq(translated(VIP), 0);
+	ck_assert_int_eq(translated("192.0.2.81"), 1);
+	/* published on another address */
+	run_ok("iptables-nft -t nat -F DOCKER && iptables-nft -t nat -A DOCKER -d 127.0.0.1/32 ! -i docker0 -p tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80");
+	ck_assert_int_eq(translated("192.0.2.81"), 0);
+}
+END_TEST
+
+START_TEST(translated_by_kube_proxy)
+{
+	open_it();
+	run_ok("iptables-nft -t nat -N KUBE-SERVICES && iptables-nft -t nat -N KUBE-SVC-A && iptables-nft -t nat -N KUBE-SEP-A && "
+	       "iptables-nft -t nat -A PREROUTING -m comment --comment 'kubernetes service portals' -j KUBE-SERVICES && "
+	       "iptables-nft -t nat -A KUBE-SERVICES -d 10.96.0.10/32 -p tcp -m tcp --dport 53 -j KUBE-SVC-A && "
+	       "iptables-nft -t nat -A KUBE-SVC-A -m statistic --mode random --probability 0.5 -j KUBE-SEP-A && "
+	       "iptables-nft -t nat -A KUBE-SEP-A -p tcp -m tcp -j DNAT --to-destination 10.244.0.5:53");
+	ck_assert_int_eq(translated(VIP), 0);
+	ck_assert_int_eq(translated("10.96.0.10"), 1);
+	run_ok("iptables-nft -t nat -A KUBE-SERVICES -d " VIP
+	       "/32 -p tcp -m tcp --dport 443 -j KUBE-SVC-A");
+	ck_assert_int_eq(translated(VIP), 1);
+	ck_assert_ptr_nonnull(strstr(error.text, "port 443"));
+	puts(error.text);
+}
+END_TEST
+
+START_TEST(translated_by_nftables)
+{
+	open_it();
+	run_ok("nft -f - <<'EOF'\n"
+	       "table inet lb {\n"
+	       " map services { type ipv4_addr . inet_proto . inet_service : verdict; elements = { 10.96.0.1 . tcp . 443 : goto svc } }\n"
+	       " set nets { type ipv4_addr; flags interval; elements = { 203.0.113.0/24, 10.0.0.0-10.0.0.9 } }\n"
+	       " map ports { type ipv4_addr . inet_service : ipv4_addr . inet_service; elements = { 198.18.0.1 . 80 : 10.0.0.1 . 80 } }\n"
+	       " chain svc { meta l4proto tcp dnat ip to 10.244.0.9:6443; }\n"
+	       " chain pre { type nat hook prerouting priority dstnat;\n"
+	       "  ip daddr . meta l4proto . th dport vmap @services\n"
+	       "  ip daddr @nets tcp dport 81 redirect to :8081\n"
+	       "  ip daddr { 198.18.1.1, 198.18.1.2 } dnat ip to 10.0.0.1\n"
+	       "  ip6 daddr 2001:db8::80 tcp dport 80 dnat ip6 to [2001:db8::99]:80\n"
+	       " }\n"
+	       "}\n"
+	       "EOF");
+	ck_assert_int_eq(translated(VIP), 0);
+	ck_assert_int_eq(translated("10.96.0.1"), 1);
+	ck_assert_int_eq(translated("203.0.113.200"), 1);
+	ck_assert_int_eq(translated("203.0.114.0"), 0);
+	ck_assert_int_eq(translated("10.0.0.9"), 1);
+	ck_assert_int_eq(translated("10.0.0.10"), 0);
+	ck_assert_int_eq(translated("198.18.1.2"), 1);
+	ck_assert_int_eq(translated("198.18.1.3"), 0);
+	ck_assert_int_eq(translated("2001:db8::80"), 1);
+	ck_assert_int_eq(translated("2001:db8::81"), 0);
+	run_ok("nft add rule inet lb pre fib daddr type local tcp dport 30080 jump svc");
+	ck_assert_int_eq(translated(VIP), 1);
+	ck_assert_ptr_nonnull(strstr(error.text, "port 30080"));
+}
+END_TEST
+
+START_TEST(translated_by_conntrack)
+{
+	open_it();
+	run_ok("conntrack -I -p tcp -s " CLIENT " -d " VIP
+	       " --sport 1000 --dport 80 --dst-nat 10.88.0.2:8080 "
+	       "--state ESTABLISHED -t 100 >/dev/null 2>&1");
+	ck_assert_int_eq(translated(VIP), 1);
+	puts(error.text);
+	ck_assert_ptr_nonnull(strstr(error.text, VIP " port 80 is translated on this host"));
+	ck_assert_int_eq(translated("192.0.2.81"), 0);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("nft");
@@ -713,6 +838,11 @@ static Suite *suite(void)
 	tcase_add_test(c, queue_gives_verdicts);
 	tcase_add_test(c, pins_and_queue_off);
 	tcase_add_test(c, held_and_closed);
+	tcase_add_test(c, translated_by_iptables);
+	tcase_add_test(c, translated_by_docker);
+	tcase_add_test(c, translated_by_kube_proxy);
+	tcase_add_test(c, translated_by_nftables);
+	tcase_add_test(c, translated_by_conntrack);
 	suite_add_tcase(s, c);
 	return s;
 }

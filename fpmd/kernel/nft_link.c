@@ -283,7 +283,7 @@ int nft_link_dump(struct nft_link *link, struct nlmsghdr *request, nft_message_f
 			}
 			if (!result)
 				result = each(message, arg);
-			if (!dump)
+			if (!dump || result == -ECANCELED)
 				return result;
 		}
 	}
