@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One member of the directory alone, driven through standard input, for topotests/directory. Each
+ * command answers with one line. Runs one event loop; the kernel's part is played by a set of
+ * flows.
+ *
+ *   hosts ADDRESS...      the reachable hosts
+ *   members               "members" and, for each, address=state/epoch/records
+ *   ring COUNT            waits until so many are in the ring
+ *   publish|withdraw N [COUNT]   flows number N and on; "done"
+ *   settle                waits until all is confirmed; "settled MS"
+ *   session N | unsession N      what this host's kernel knows
+ *   get N [COUNT [DEADLINE_MS]]  "get found=.. absent=.. timed_out=.. messages=.. max=.. owner=..
+ * p50=..us p99=..us" refuse ADDRESS N, counter NAME, refused, cpu, quit
+ */
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "fpmd/directory/directory.h"
+#include "fpmd/log.h"
+
+#define FLOWS_MAX (1u << 20)
+#define GETS_AHEAD 64
+
+struct node {
+	struct event_base *base;
+	struct directory *directory;
+	struct bufferevent *input;
+	struct event *poll;
+	uint8_t sessions[FLOWS_MAX / 8];
+	unsigned int refused;
+	unsigned int wait_ring; /* 0: not waiting */
+	bool wait_settled;
+	uint64_t wait_since_us;
+
+	unsigned int next, end, open, deadline_ms;
+	unsigned int answers[3];
+	unsigned int messages, messages_max;
+	unsigned int times;
+	uint64_t *time_us;
+	char owner[ADDRESS_TEXT_SIZE];
+	bool owners_differ;
+};
+
+struct question {
+	struct node *node;
+	uint64_t start_us;
+};
+
+static uint64_t now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static struct flow flow_make(unsigned int number)
+{
+	struct flow flow = {.protocol = IPPROTO_TCP, .vip_port = 80};
+
+	flow.client = address_from_ipv4(htonl(0xc6120000u | number >> 14));
+	flow.vip = address_from_ipv4(htonl(0xc0000250u));
+	flow.client_port = (uint16_t)(1024 + (number & 0x3fff));
+	return flow;
+}
+
+static bool has_session(void *arg, const struct flow *flow)
+{
+	const struct node *node = arg;
+	unsigned int number = (ntohl(address_to_ipv4(&flow->client)) & 0xffff) << 14 |
+			      (unsigned int)(flow->client_port - 1024);
+
+	return number < FLOWS_MAX && node->sessions[number / 8] >> (number % 8) & 1;
+}
+
+static void on_refused(void *arg, const struct in6_addr *member, const struct flow *flow)
+{
+	struct node *node = arg;
+
+	node->refused++;
+}
+
+static int compare_times(const void *a, const void *b)
+{
+	uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+
+	return left < right ? -1 : left > right;
+}
+
+static void ask_more(struct node *node);
+
+static void on_answer(void *arg, const struct directory_result *result)
+{
+	struct question *question = arg;
+	struct node *node = question->node;
+	char text[ADDRESS_TEXT_SIZE];
+
+	node->time_us[node->times++] = now_us() - question->start_us;
+	node->answers[result->answer]++;
+	node->messages += result->messages;
+	if (result->messages > node->messages_max)
+		node->messages_max = result->messages;
+	if (result->answer == DIRECTORY_FOUND) {
+		address_text(&result->owner, text);
+		if (node->owner[0] != '\0' && strcmp(node->owner, text) != 0)
+			node->owners_differ = true;
+		memcpy(node->owner, text, sizeof(text));
+	}
+	free(question);
+	node->open--;
+	ask_more(node);
+}
+
+static void ask_more(struct node *node)
+{
+	while (node->next < node->end && node->open < GETS_AHEAD) {
+		struct flow flow = flow_make(node->next);
+		struct question *question = malloc(sizeof(*question));
+
+		if (question == NULL)
+			exit(1);
+		question->node = node;
+		question->start_us = now_us();
+		if (directory_get(node->directory, &flow, node->deadline_ms, on_answer, question) !=
+		    0) {
+			free(question);
+			printf("overload\n");
+			return;
+		}
+		node->next++;
+		node->open++;
+	}
+	if (node->open > 0)
+		return;
+	qsort(node->time_us, node->times, sizeof(*node->time_us), compare_times);
+	printf("get found=%u absent=%u timed_out=%u messages=%u max=%u owner=%s p50=%lluus p99=%lluus\n",
+	       node->answers[0], node->answers[1], node->answers[2], node->messages,
+	       node->messages_max,
+	       node->owners_differ ? "several"
+	       : node->owner[0]	   ? node->owner
+				   : "none",
+	       (unsigned long long)node->time_us[node->times / 2],
+	       (unsigned long long)node->time_us[(uint64_t)node->times * 99 / 100]);
+	free(node->time_us);
+	node->time_us = NULL;
+}
+
+static void begin_gets(struct node *node, unsigned int first, unsigned int count,
+		       unsigned int deadline_ms)
+{
+	memset(node->answers, 0, sizeof(node->answers));
+	node->messages = node->messages_max = node->times = 0;
+	node->owner[0] = '\0';
+	node->owners_differ = false;
+	node->next = first;
+	node->end = first + count;
+	node->deadline_ms = deadline_ms;
+	node->time_us = calloc(count, sizeof(*node->time_us));
+	if (node->time_us == NULL)
+		exit(1);
+	ask_more(node);
+}
+
+static uint64_t counter(struct node *node, const char *name)
+{
+	struct directory_counter all[128];
+	size_t count = directory_counters(node->directory, all, 128);
+
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(all[i].name, name) == 0)
+			return all[i].value;
+	}
+	return UINT64_MAX;
+}
+
+static void print_members(struct node *node)
+{
+	static const char *const states[] = {"routed", "in-ring", "silent"};
+	struct directory_member members[128];
+	size_t count = directory_members(node->directory, members, 128);
+	char text[ADDRESS_TEXT_SIZE];
+
+	printf("members");
+	for (size_t i = 0; i < count; i++)
+		printf(" %s=%s/%llu/%llu", address_text(&members[i].address, text),
+		       states[members[i].state], (unsigned long long)members[i].epoch,
+		       (unsigned long long)members[i].records);
+	printf("\n");
+}
+
+static void set_hosts(struct node *node, char *words)
+{
+	struct in6_addr hosts[128];
+	size_t count = 0;
+	char *save = NULL;
+
+	for (char *word = strtok_r(words, " ", &save); word != NULL && count < 128;
+	     word = strtok_r(NULL, " ", &save)) {
+		if (address_parse(word, &hosts[count]) == 0)
+			count++;
+	}
+	directory_reachable_set(node->directory, hosts, count);
+	printf("done\n");
+}
+
+static void run_command(struct node *node, char *line)
+{
+	unsigned int number = 0, count = 1, deadline_ms = 1000;
+	char word[64] = "", name[64] = "";
+	struct in6_addr address;
+	struct rusage usage;
+	struct flow flow;
+
+	sscanf(line, "%63s", word);
+	if (strcmp(word, "hosts") == 0) {
+		set_hosts(node, line + 5);
+	} else if (strcmp(word, "members") == 0) {
+		print_members(node);
+	} else if (sscanf(line, "ring %u", &node->wait_ring) == 1 || strcmp(word, "settle") == 0) {
+		node->wait_settled = strcmp(word, "settle") == 0;
+		node->wait_since_us = now_us();
+		event_active(node->poll, EV_TIMEOUT, 1);
+	} else if (sscanf(line, "publish %u %u", &number, &count) >= 1) {
+		for (unsigned int i = number; i < number + count; i++) {
+			flow = flow_make(i);
+			directory_publish(node->directory, &flow);
+		}
+		printf("done\n");
+	} else if (sscanf(line, "withdraw %u %u", &number, &count) >= 1) {
+		for (unsigned int i = number; i < number + count; i++) {
+			flow = flow_make(i);
+			directory_withdraw(node->directory, &flow);
+		}
+		printf("done\n");
+	} else if (sscanf(line, "session %u", &number) == 1) {
+		node->sessions[number % FLOWS_MAX / 8] |= (uint8_t)(1u << number % 8);
+		printf("done\n");
+	} else if (sscanf(line, "unsession %u", &number) == 1) {
+		node->sessions[number % FLOWS_MAX / 8] &= (uint8_t) ~(1u << number % 8);
+		printf("done\n");
+	} else if (sscanf(line, "get %u %u %u", &number, &count, &deadline_ms) >= 1) {
+		begin_gets(node, number, count, deadline_ms);
+	} else if (sscanf(line, "refuse %63s %u", name, &number) == 2 &&
+		   address_parse(name, &address) == 0) {
+		flow = flow_make(number);
+		directory_refuse(node->directory, &address, &flow);
+		printf("done\n");
+	} else if (sscanf(line, "counter %63s", name) == 1) {
+		printf("counter %llu\n", (unsigned long long)counter(node, name));
+	} else if (strcmp(word, "refused") == 0) {
+		printf("refused %u\n", node->refused);
+	} else if (strcmp(word, "cpu") == 0 && getrusage(RUSAGE_SELF, &usage) == 0) {
+		printf("cpu %llu\n",
+		       (unsigned long long)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) *
+				       1000000 +
+			       (unsigned long long)(usage.ru_utime.tv_usec +
+						    usage.ru_stime.tv_usec));
+	} else if (strcmp(word, "quit") == 0) {
+		event_base_loopbreak(node->base);
+	} else {
+		printf("what? %s\n", line);
+	}
+}
+
+static void on_poll(evutil_socket_t fd, short what, void *arg)
+{
+	struct timeval pause = {.tv_usec = 2000};
+	struct node *node = arg;
+	struct directory_member members[128];
+	size_t count, in_ring = 0;
+
+	if (node->wait_settled) {
+		if (counter(node, "publish-waiting") == 0) {
+			node->wait_settled = false;
+			printf("settled %llu\n",
+			       (unsigned long long)(now_us() - node->wait_since_us) / 1000);
+			return;
+		}
+	} else {
+		count = directory_members(node->directory, members, 128);
+		for (size_t i = 0; i < count; i++)
+			in_ring += members[i].state != MEMBER_ROUTED;
+		if (in_ring == node->wait_ring) {
+			printf("ring %llu\n",
+			       (unsigned long long)(now_us() - node->wait_since_us) / 1000);
+			return;
+		}
+	}
+	event_add(node->poll, &pause);
+}
+
+static void on_input(struct bufferevent *input, void *arg)
+{
+	struct evbuffer *buffer = bufferevent_get_input(input);
+	struct node *node = arg;
+	char *line;
+
+	while ((line = evbuffer_readln(buffer, NULL, EVBUFFER_EOL_LF)) != NULL) {
+		run_command(node, line);
+		free(line);
+	}
+}
+
+static void on_input_end(struct bufferevent *input, short what, void *arg)
+{
+	struct node *node = arg;
+
+	event_base_loopbreak(node->base);
+}
+
+int main(int argc, char **argv)
+{
+	const struct directory_handlers handlers = {
+		.refused = on_refused,
+		.has_session = has_session,
+	};
+	struct directory_options options = {
+		.port = 7939,
+		.replicas = 3,
+		.record_lifetime_s = 600,
+		.records_max = 1000000,
+	};
+	static struct node node;
+	struct error error;
+
+	if (argc != 3 || address_parse(argv[1], &options.local) != 0) {
+		fprintf(stderr, "usage: directory_node ADDRESS KEY-FILE\n");
+		return 2;
+	}
+	snprintf(options.key_file, sizeof(options.key_file), "%s", argv[2]);
+	log_open(true);
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	node.base = event_base_new();
+	if (node.base == NULL)
+		return 1;
+	if (directory_open(node.base, &options, &handlers, &node, &node.directory, &error) != 0) {
+		fprintf(stderr, "%s\n", error.text);
+		return 1;
+	}
+	node.poll = evtimer_new(node.base, on_poll, &node);
+	node.input = bufferevent_socket_new(node.base, 0, 0);
+	if (node.poll == NULL || node.input == NULL)
+		return 1;
+	evutil_make_socket_nonblocking(0);
+	bufferevent_setcb(node.input, on_input, NULL, on_input_end, &node);
+	bufferevent_enable(node.input, EV_READ);
+	printf("ready\n");
+	event_base_dispatch(node.base);
+	bufferevent_free(node.input);
+	event_free(node.poll);
+	directory_close(node.directory);
+	event_base_free(node.base);
+	return 0;
+}
