@@ -45,6 +45,8 @@ AC_SUBST([FRR_CLIPPY])
 AC_SUBST([FRR_CPPFLAGS])
 AC_SUBST([FRR_CFLAGS])
 AC_SUBST([FRR_MODULE_DIR])
+FRR_SBINDIR=`dirname "$with_zebra"`
+AC_SUBST([FRR_SBINDIR])
 
 AC_ARG_WITH([systemd-unit-dir], [AS_HELP_STRING([--with-systemd-unit-dir=DIR],
 	[where systemd looks for units @<:@PREFIX/lib/systemd/system@:>@])],

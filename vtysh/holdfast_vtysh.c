@@ -18,6 +18,9 @@
 
 void vty_init_vtysh(void);
 
+/* Other programs that get the object preloaded (a wrapper of vtysh) have no libfrr. */
+#pragma weak cmdvec
+
 static struct cmd_node holdfast_node = {
 	.name = "holdfast",
 	.node = HOLDFAST_NODE,
