@@ -37,12 +37,15 @@ class Holdfast:
         self.processes = {}
         self.retired = {}  # counters of fpmds that were killed
 
-    def prepare(self, network):
-        """Before zebra starts: the key, and an fpmd on each server."""
+    def make_key(self, network):
+        """Before the configuration is written: the key that all servers share."""
         self.key_file = network.run.directory / "holdfast.key"
         self.key_file.write_text(f"1 {secrets.token_hex(32)}\n")
-        os.chmod(self.key_file, 0o640)
-        shutil.chown(self.key_file, "root", "frr")
+        os.chmod(self.key_file, 0o600)
+        shutil.chown(self.key_file, "frr", "frr")
+
+    def prepare(self, network):
+        """Before zebra starts: an fpmd on each server."""
         for server in network.topology.servers:
             self.start(network, server.name)
 
@@ -51,11 +54,8 @@ class Holdfast:
             return ""
         return (
             f"holdfast\n prefix {topology.VIP}/32\n member-range {topology.MEMBER_RANGE}\n"
-            f" local-member {node.member}\n directory key-file {self._key_path(node)}\nexit\n"
+            f" local-member {node.member}\n directory key-file {self.key_file}\nexit\n"
         )
-
-    def _key_path(self, _node):
-        return self.key_file
 
     def zebra_arguments(self, network, node):
         return ["-M", f"{self.module}:{self._socket(network, node)}"]
@@ -64,7 +64,7 @@ class Holdfast:
         return network.directory(server) / "fpmd.sock"
 
     def start(self, network, server):
-        argv = [self.fpmd, "--socket", self._socket(network, server)]
+        argv = [self.fpmd, "--user", "frr", "--socket", self._socket(network, server)]
         self.processes[server] = network.run.spawn(server, argv, f"{server}/fpmd.log")
 
     def kill(self, network, server):

@@ -17,6 +17,7 @@ from lab.vty import Vty
 FRR_DIR = pathlib.Path("/usr/lib/frr")
 DAEMONS = ("zebra", "bfdd", "bgpd")
 CONVERGE_TIMEOUT = 30.0
+NEXT_HOP_KEEP = 1.0  # seconds; as configured by lab.topology
 
 
 class Network:
@@ -35,6 +36,8 @@ class Network:
     def build(self):
         self._make_namespaces()
         self._make_links()
+        if self.holdfast:
+            self.holdfast.make_key(self)
         for node in self.topology.nodes.values():
             if node.runs_frr:
                 self._write_configuration(node)
@@ -95,7 +98,7 @@ class Network:
 
     def _write_configuration(self, node):
         directory = self.directory(node.name)
-        directory.mkdir()
+        directory.mkdir(exist_ok=True)
         extra = self.holdfast.zebra_config(node) if self.holdfast else ""
         texts = {
             "zebra": topology.zebra_config(node, extra),
@@ -127,6 +130,7 @@ class Network:
         self.daemons[node, daemon] = self.run.spawn(node, argv, f"{node}/{daemon}.out")
 
     def start_daemons(self, node):
+        self._write_configuration(self.topology.nodes[node])
         self.start_daemon(node, "zebra")
         self._await_socket(node, "zebra")
         self.start_daemon(node, "bfdd")
@@ -192,6 +196,17 @@ class Network:
         self.ip(node, *[f"link set {interface} down" for _, interface in links])
         self.down.update(links)
 
+    def join(self, server):
+        """The server leaves the network and joins it again as a new one: the switches have forgotten its
+        next hops. It announces its member address only."""
+        node = self.topology.nodes[server]
+        self.serving.discard(server)
+        self.cut_node(server)
+        self.kill_daemons(server)
+        time.sleep(NEXT_HOP_KEEP + 0.5)
+        self.start_daemons(server)
+        self.mend(*[(server, peer) for peer, _, _ in node.neighbors])
+
     # --- state ---
 
     def vip_next_hops(self, node):
@@ -233,9 +248,9 @@ class Network:
             ]  # fmt: skip
             if dead:
                 self.kill_daemons(name)
-                self.start_daemons(name)
                 if node.role == topology.SERVER:
                     self.serving.add(name)
+                self.start_daemons(name)
         for server in self.topology.servers:
             if server.name not in self.serving:
                 self.add_address(server.name)

@@ -62,7 +62,7 @@ void session_connect(struct session *session, const struct sockaddr_in *to, int6
 	session->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	session->state = SESSION_CONNECTING;
 	session->result = SESSION_LIVES;
-	session->outstanding = session->peer_closed = false;
+	session->outstanding = session->peer_closed = session->last = false;
 	session->owner[0] = '\0';
 	session->seq = session->length = 0;
 	session->reopen_ns = 0;
@@ -74,7 +74,7 @@ void session_connect(struct session *session, const struct sockaddr_in *to, int6
 		session_end(session, SESSION_FAILED, false, now);
 }
 
-void session_ask(struct session *session, bool last, int64_t now)
+void session_ask(struct session *session, int64_t now)
 {
 	char line[64];
 	int length;
@@ -82,14 +82,15 @@ void session_ask(struct session *session, bool last, int64_t now)
 	if (session->state != SESSION_OPEN || session->outstanding)
 		return;
 	session->seq++;
-	length = snprintf(line, sizeof(line), "%s %lu\n", last ? "close" : "q", session->seq);
+	length = snprintf(line, sizeof(line), "%s %lu\n", session->last ? "close" : "q",
+			  session->seq);
 	if (send(session->fd, line, length, MSG_NOSIGNAL) != length) {
 		session_end(session, SESSION_RESET, false, now);
 		return;
 	}
 	session->outstanding = true;
 	session->asked_ns = now;
-	if (last)
+	if (session->last)
 		session->state = SESSION_CLOSING;
 }
 

@@ -33,6 +33,7 @@ struct session {
 	enum session_result result;
 	bool outstanding;
 	bool peer_closed; /* the server sent FIN */
+	bool last;	  /* the next request asks the server to close */
 	uint16_t port;
 	unsigned int reconnects;
 	char owner[24];
@@ -51,8 +52,8 @@ struct session {
 /* Starts to connect from session->port. On failure the session ends with SESSION_FAILED. */
 void session_connect(struct session *session, const struct sockaddr_in *to, int64_t now);
 
-/* Sends a request if none is outstanding; *last* asks the server to close after its reply. */
-void session_ask(struct session *session, bool last, int64_t now);
+/* Sends a request if none is outstanding. */
+void session_ask(struct session *session, int64_t now);
 
 /* The descriptor is readable or has an error. Returns the latency of a reply in ns, else 0. */
 int64_t session_event(struct session *session, int64_t now);

@@ -42,8 +42,6 @@ struct client {
 	int64_t grace_ns;
 	int64_t beat; /* the next request of all, in order of phase */
 	size_t connected;
-	int64_t reopen_since_ns; /* 0: none */
-	bool closing;		 /* the next request of each session is its last */
 	uint64_t random;
 	size_t bins;
 	struct bin bin[BINS_MAX];
@@ -98,20 +96,22 @@ static void beat(struct client *client, int64_t now)
 			session->reconnects++;
 			open_session(client, session, now);
 		}
-		session_ask(session, client->closing && index < client->count, now);
+		session_ask(session, now);
 	}
 }
 
 /* Ends all sessions in the way of *orderly* and lets them come back from the same port. */
 static void reuse_ports(struct client *client, bool orderly, int64_t now)
 {
-	client->reopen_since_ns = now;
-	client->closing = orderly;
-	for (size_t i = 0; i < client->count && !orderly; i++) {
+	for (size_t i = 0; i < client->count; i++) {
 		struct session *session = &client->sessions[i];
 
 		if (session->state != SESSION_OPEN)
 			continue;
+		if (orderly) {
+			session->last = true;
+			continue;
+		}
 		session_end(session, SESSION_CLOSED, true, now);
 		session->reopen_ns = now + (int64_t)(next_random(client) % 900) * MS;
 	}
@@ -120,20 +120,13 @@ static void reuse_ports(struct client *client, bool orderly, int64_t now)
 /* After an orderly end, the port is used again within a second. */
 static void reopen_closed(struct client *client, int64_t now)
 {
-	bool left = false;
-
-	if (!client->closing)
-		return;
 	for (size_t i = 0; i < client->count; i++) {
 		struct session *session = &client->sessions[i];
 
-		left |= session->state == SESSION_OPEN || session->state == SESSION_CLOSING;
-		if (session->state == SESSION_ENDED && session->result == SESSION_CLOSED &&
-		    !session->reopen_ns && session->ended_ns >= client->reopen_since_ns)
+		if (session->last && session->state == SESSION_ENDED &&
+		    session->result == SESSION_CLOSED && !session->reopen_ns)
 			session->reopen_ns = now + (int64_t)(next_random(client) % 900) * MS;
 	}
-	if (!left)
-		client->closing = false;
 }
 
 static void fill_bins(struct client *client, int64_t now)
