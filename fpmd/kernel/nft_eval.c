@@ -229,9 +229,18 @@ static bool element_may_match(const struct machine *m, size_t at, const uint8_t 
 
 static void element_jump(struct machine *m, struct nftnl_set_elem *element)
 {
-	if (nftnl_set_elem_is_set(element, NFTNL_SET_ELEM_CHAIN))
+	if (nftnl_set_elem_is_set(element, NFTNL_SET_ELEM_CHAIN) &&
+	    nftnl_set_elem_is_set(element, NFTNL_SET_ELEM_VERDICT))
 		jump(m, (int)nftnl_set_elem_get_u32(element, NFTNL_SET_ELEM_VERDICT),
 		     nftnl_set_elem_get_str(element, NFTNL_SET_ELEM_CHAIN));
+}
+
+/* libnftnl reads through a null pointer when the attribute is not there. */
+static uint32_t element_flags(struct nftnl_set_elem *element)
+{
+	if (!nftnl_set_elem_is_set(element, NFTNL_SET_ELEM_FLAGS))
+		return 0;
+	return nftnl_set_elem_get_u32(element, NFTNL_SET_ELEM_FLAGS);
 }
 
 /* Intervals of one field are kept as their starts and ends: the last one not above the key decides.
@@ -252,7 +261,7 @@ static struct nftnl_set_elem *interval_find(const struct machine *m, size_t at, 
 
 		if (!key || length < size || memcmp(key, m->bytes + at, size) > 0)
 			continue;
-		flags = nftnl_set_elem_get_u32(element, NFTNL_SET_ELEM_FLAGS);
+		flags = element_flags(element);
 		difference = best_key ? memcmp(key, best_key, size) : 1;
 		if (difference < 0 || (difference == 0 && (flags & NFT_SET_ELEM_INTERVAL_END)))
 			continue;
@@ -288,8 +297,7 @@ static bool set_search(struct machine *m, size_t at, size_t size, struct nftnl_s
 		end = key;
 		if (nftnl_set_elem_is_set(element, NFTNL_SET_ELEM_KEY_END))
 			end = nftnl_set_elem_get(element, NFTNL_SET_ELEM_KEY_END, &length);
-		if (key && end && length >= size &&
-		    !(nftnl_set_elem_get_u32(element, NFTNL_SET_ELEM_FLAGS) & SET_CATCHALL) &&
+		if (key && end && length >= size && !(element_flags(element) & SET_CATCHALL) &&
 		    !element_may_match(m, at, key, end, size))
 			continue;
 		found = true;

@@ -129,6 +129,7 @@ static int element_each(struct nftnl_set_elem *element, void *arg)
 	if (!key || !key_parse(dump->family, key, size, &flow))
 		return 0;
 	if (nftnl_set_elem_is_set(element, NFTNL_SET_ELEM_CHAIN) &&
+	    nftnl_set_elem_is_set(element, NFTNL_SET_ELEM_VERDICT) &&
 	    (int)nftnl_set_elem_get_u32(element, NFTNL_SET_ELEM_VERDICT) == NFT_GOTO)
 		owner = nft_owner_of_chain(nftnl_set_elem_get_str(element, NFTNL_SET_ELEM_CHAIN));
 	return dump->fn(dump->arg, &flow, owner) ? -1 : 0;
