@@ -196,12 +196,24 @@ int bpf_sender_remove(struct bpf *bpf, const struct in6_addr *sender, struct err
 			  error);
 }
 
+/* libbpf refuses structures whose padding is not zero. */
 static struct bpf_tc_hook ingress_of(int device)
 {
-	struct bpf_tc_hook hook = {
-		.sz = sizeof(hook), .ifindex = device, .attach_point = BPF_TC_INGRESS};
+	struct bpf_tc_hook hook;
 
+	memset(&hook, 0, sizeof(hook));
+	hook.sz = sizeof(hook);
+	hook.ifindex = device;
+	hook.attach_point = BPF_TC_INGRESS;
 	return hook;
+}
+
+static void set_filter(struct bpf_tc_opts *filter)
+{
+	memset(filter, 0, sizeof(*filter));
+	filter->sz = sizeof(*filter);
+	filter->handle = FILTER_HANDLE;
+	filter->priority = FILTER_PRIORITY;
 }
 
 static uint32_t program_id(const struct bpf_program *program)
@@ -218,22 +230,21 @@ int bpf_attach(struct bpf *bpf, int device, enum bpf_classifier classifier, stru
 					      ? bpf->classifier->progs.classify_tunnel
 					      : bpf->classifier->progs.classify_uplink;
 	struct bpf_tc_hook hook = ingress_of(device);
-	struct bpf_tc_opts wanted = {
-		.sz = sizeof(wanted), .handle = FILTER_HANDLE, .priority = FILTER_PRIORITY};
-	int status = bpf_tc_query(&hook, &wanted);
+	struct bpf_tc_opts filter;
+	int status;
 
-	if (status == 0 && wanted.prog_id == program_id(program))
+	set_filter(&filter);
+	status = bpf_tc_query(&hook, &filter);
+	if (status == 0 && filter.prog_id == program_id(program))
 		return 0;
 	status = bpf_tc_hook_create(&hook);
 	if (status < 0 && status != -EEXIST)
 		return error_set(error, "interface %d: clsact qdisc: %s", device,
 				 strerror(-status));
-	wanted = (struct bpf_tc_opts){.sz = sizeof(wanted),
-				      .handle = FILTER_HANDLE,
-				      .priority = FILTER_PRIORITY,
-				      .prog_fd = bpf_program__fd(program),
-				      .flags = BPF_TC_F_REPLACE};
-	status = bpf_tc_attach(&hook, &wanted);
+	set_filter(&filter);
+	filter.prog_fd = bpf_program__fd(program);
+	filter.flags = BPF_TC_F_REPLACE;
+	status = bpf_tc_attach(&hook, &filter);
 	if (status < 0)
 		return error_set(error,
 				 "interface %d: the classifier cannot be attached at ingress, "
@@ -267,10 +278,10 @@ static bool has_filters(struct bpf *bpf, int device, uint32_t minor)
 void bpf_detach(struct bpf *bpf, int device)
 {
 	struct bpf_tc_hook hook = ingress_of(device);
-	struct bpf_tc_opts ours = {
-		.sz = sizeof(ours), .handle = FILTER_HANDLE, .priority = FILTER_PRIORITY};
+	struct bpf_tc_opts filter;
 
-	if (bpf_tc_detach(&hook, &ours) < 0)
+	set_filter(&filter);
+	if (bpf_tc_detach(&hook, &filter) < 0)
 		return;
 	if (has_filters(bpf, device, TC_H_MIN_INGRESS) || has_filters(bpf, device, TC_H_MIN_EGRESS))
 		return;

@@ -89,10 +89,11 @@ static void on_sessions_lost(void *arg)
 	kernel->handlers.sessions_lost(kernel->arg);
 }
 
-/* All that can be refused, before anything is changed. */
-static int prepare(struct kernel *kernel, struct error *error)
+/* All that can be refused, before anything is changed. *found*: an earlier fpmd was here. */
+static int prepare(struct kernel *kernel, bool *found, struct error *error)
 {
 	if (open_sockets(kernel, error) < 0 ||
+	    tunnel_find(&kernel->rtnl, &kernel->options, found, error) < 0 ||
 	    devices_dump(&kernel->rtnl, &kernel->devices, error) < 0 ||
 	    addresses_dump(&kernel->rtnl, &kernel->addresses, error) < 0)
 		return -1;
@@ -213,11 +214,10 @@ int kernel_open(struct event_base *base, const struct kernel_options *options,
 	for (int i = 0; i < FAMILIES; i++)
 		opened->families[i] = !IN6_IS_ADDR_UNSPECIFIED(&options->local_members[i]);
 	opened->owners = calloc(opened->owners_max + 1, sizeof(*opened->owners));
-	if (!opened->owners || prepare(opened, error) < 0) {
+	if (!opened->owners || prepare(opened, &found, error) < 0) {
 		free_kernel(opened);
 		return -1;
 	}
-	found = opened->routes.tunnel_index != 0;
 	if (set_up(opened, error) < 0) {
 		/* What was there before goes on as it is. */
 		if (!found)

@@ -117,7 +117,20 @@ static bool put_vxlan(struct nl_msg *message, const struct kernel_options *optio
 	return true;
 }
 
-/* No link-local address: nothing is ever sent on the device by itself. */
+static int create_device(struct rtnl *rtnl, const struct kernel_options *options, unsigned int mtu)
+{
+	struct ifinfomsg link = {0};
+	struct nl_msg *message =
+		rtnl_message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &link, sizeof(link));
+
+	if (message && (nla_put_string(message, IFLA_IFNAME, LAYOUT_TUNNEL) < 0 ||
+			nla_put_u32(message, IFLA_MTU, mtu) < 0 || !put_vxlan(message, options))) {
+		nlmsg_free(message);
+		message = NULL;
+	}
+	return rtnl_request(rtnl, message, NULL, NULL);
+}
+
 static bool put_no_ipv6_address(struct nl_msg *message)
 {
 	struct nlattr *families = nla_nest_start(message, IFLA_AF_SPEC), *ipv6;
@@ -132,20 +145,20 @@ static bool put_no_ipv6_address(struct nl_msg *message)
 	return true;
 }
 
-static int create_device(struct rtnl *rtnl, const struct kernel_options *options, unsigned int mtu,
-			 bool ipv6)
+/* No link-local address: nothing is ever sent on the device by itself. */
+static int refuse_ipv6_address(struct rtnl *rtnl, int index)
 {
-	struct ifinfomsg link = {0};
-	struct nl_msg *message =
-		rtnl_message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &link, sizeof(link));
+	struct ifinfomsg link = {.ifi_index = index};
+	struct nl_msg *message = rtnl_message(RTM_SETLINK, 0, &link, sizeof(link));
+	int status;
 
-	if (message && (nla_put_string(message, IFLA_IFNAME, LAYOUT_TUNNEL) < 0 ||
-			nla_put_u32(message, IFLA_MTU, mtu) < 0 || !put_vxlan(message, options) ||
-			(ipv6 && !put_no_ipv6_address(message)))) {
+	if (message && !put_no_ipv6_address(message)) {
 		nlmsg_free(message);
 		message = NULL;
 	}
-	return rtnl_request(rtnl, message, NULL, NULL);
+	status = rtnl_request(rtnl, message, NULL, NULL);
+	/* A kernel without IPv6 has no such setting. */
+	return status == -EAFNOSUPPORT || status == -EOPNOTSUPP ? 0 : status;
 }
 
 static int set_device(struct rtnl *rtnl, int index, unsigned int mtu)
@@ -191,13 +204,12 @@ static int delete_device(struct rtnl *rtnl, int index)
 static int make_device(struct rtnl *rtnl, const struct kernel_options *options, unsigned int mtu,
 		       struct present *present)
 {
-	int status = create_device(rtnl, options, mtu, true);
+	int status = create_device(rtnl, options, mtu);
 
-	/* A kernel without IPv6. */
-	if (status == -EAFNOSUPPORT || status == -EINVAL)
-		status = create_device(rtnl, options, mtu, false);
 	if (status == 0)
 		status = find_device(rtnl, present);
+	if (status == 0 && present->found)
+		status = refuse_ipv6_address(rtnl, present->index);
 	return status == 0 && !present->found ? -ENODEV : status;
 }
 
@@ -216,6 +228,30 @@ static int fail(struct rtnl *rtnl, int status, const struct kernel_options *opti
 	return rtnl_error(rtnl, status, error, LAYOUT_TUNNEL);
 }
 
+static bool is_foreign(const struct present *present, const struct kernel_options *options)
+{
+	return present->found &&
+	       (!present->gpe || !(present->addressed || present->port == options->tunnel_port));
+}
+
+static int foreign_error(struct error *error)
+{
+	return error_set(error, LAYOUT_TUNNEL " is there already and was not made by Holdfast: "
+					      "remove or rename that device");
+}
+
+int tunnel_find(struct rtnl *rtnl, const struct kernel_options *options, bool *found,
+		struct error *error)
+{
+	struct present present;
+	int status = find_device(rtnl, &present);
+
+	if (status < 0)
+		return fail(rtnl, status, options, error);
+	*found = present.found;
+	return is_foreign(&present, options) ? foreign_error(error) : 0;
+}
+
 int tunnel_ensure(struct rtnl *rtnl, const struct kernel_options *options, unsigned int mtu,
 		  struct tunnel *tunnel, struct error *error)
 {
@@ -225,11 +261,8 @@ int tunnel_ensure(struct rtnl *rtnl, const struct kernel_options *options, unsig
 	tunnel->created = tunnel->changed = false;
 	if (status < 0)
 		return fail(rtnl, status, options, error);
-	if (present.found &&
-	    (!present.gpe || !(present.addressed || present.port == options->tunnel_port)))
-		return error_set(error,
-				 LAYOUT_TUNNEL " is there already and was not made by Holdfast: "
-					       "remove or rename that device");
+	if (is_foreign(&present, options))
+		return foreign_error(error);
 	if (present.found && present.port != options->tunnel_port) {
 		status = delete_device(rtnl, present.index);
 		present.found = false;

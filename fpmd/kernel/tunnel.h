@@ -14,6 +14,10 @@ struct tunnel {
 	bool changed; /* the last tunnel_ensure() had to put something right */
 };
 
+/* Did an earlier fpmd leave one? A device of that name that is not ours is an error. */
+int tunnel_find(struct rtnl *rtnl, const struct kernel_options *options, bool *found,
+		struct error *error);
+
 /*
  * Makes the device, or takes over what is there: up, with its address and *mtu*. One of that name
  * that is not ours is an error, and so is a UDP port that something else has.

@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Drives kernel.h alone, with owners and answers from its command line instead of members and a
+ * directory: for the tests of the data path in namespaces. Prints one line for each thing that
+ * happens.
+ *
+ *   kernel_driver --local ADDRESS [--vip VIP]... [--owner ID=ADDRESS]... [--default-owner ID]
+ *                 [--keep all|detours|nothing] [--hold-strays]
+ *
+ * A stray gets a pin to the default owner; without one it is delivered locally. Lines on standard
+ * input are commands: "counters", "pins", "sessions", "known CLIENT PORT VIP PORT", "hold VIP 0|1",
+ * "vips VIP...", "owner ID ADDRESS", "unowner ID", "unpin", "default ID", "quit".
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fpmd/kernel/kernel.h"
+#include "fpmd/log.h"
+
+#define VIPS_MAX 16
+#define OWNERS_MAX 16
+#define PINS_MAX 65536
+#define COUNTERS_MAX 64
+
+struct driver {
+	struct event_base *base;
+	struct kernel *kernel;
+	struct in6_addr vips[VIPS_MAX];
+	size_t vips_count;
+	struct {
+		uint16_t id;
+		struct in6_addr address;
+	} owners[OWNERS_MAX];
+	size_t owners_count;
+	uint16_t default_owner;
+	enum kernel_keep keep;
+	bool hold_strays;
+	struct flow pins[PINS_MAX];
+	size_t pins_count;
+};
+
+static void fail(const char *what, const struct error *error)
+{
+	fprintf(stderr, "%s: %s\n", what, error->text);
+	exit(1);
+}
+
+static void on_session(void *arg, const struct flow *flow, enum kernel_session_event event)
+{
+	char text[FLOW_TEXT_SIZE];
+
+	printf("session %s %s\n", event == KERNEL_SESSION_ESTABLISHED ? "established" : "closed",
+	       flow_text(flow, text));
+}
+
+static void on_lost(void *arg)
+{
+	puts("lost");
+}
+
+static void on_addresses(void *arg)
+{
+	struct driver *driver = arg;
+
+	printf("addresses");
+	for (size_t i = 0; i < driver->vips_count; i++)
+		printf(" %d", kernel_address_is_local(driver->kernel, &driver->vips[i]));
+	puts("");
+}
+
+static void on_stray(void *arg, const struct kernel_stray *stray)
+{
+	struct driver *driver = arg;
+	char text[FLOW_TEXT_SIZE];
+
+	printf("stray %s length %u tunnelled %d sender %u reset %d\n",
+	       flow_text(&stray->flow, text), stray->length, stray->tunnelled, stray->sender_id,
+	       stray->reset);
+	if (driver->hold_strays)
+		return;
+	if (stray->tunnelled || !driver->default_owner) {
+		kernel_stray_verdict(driver->kernel, stray->id, KERNEL_LOCAL, 0);
+		return;
+	}
+	if (!stray->reset) {
+		struct kernel_pin_change change = {.flow = stray->flow,
+						   .new_owner = driver->default_owner};
+
+		if (kernel_pins_change(driver->kernel, &change, 1))
+			printf("pin failed %d\n", change.status);
+		else if (driver->pins_count < PINS_MAX)
+			driver->pins[driver->pins_count++] = stray->flow;
+	}
+	kernel_stray_verdict(driver->kernel, stray->id, KERNEL_DETOUR, driver->default_owner);
+}
+
+static const struct kernel_handlers handlers = {
+	.session = on_session,
+	.sessions_lost = on_lost,
+	.stray = on_stray,
+	.addresses_changed = on_addresses,
+};
+
+static void print_pin(void *arg, const struct flow *flow, uint16_t owner)
+{
+	struct driver *driver = arg;
+	char text[FLOW_TEXT_SIZE];
+
+	printf("pin %s owner %u\n", flow_text(flow, text), owner);
+	if (driver->pins_count < PINS_MAX)
+		driver->pins[driver->pins_count++] = *flow;
+}
+
+static void print_session(void *arg, const struct flow *flow)
+{
+	char text[FLOW_TEXT_SIZE];
+
+	printf("has %s\n", flow_text(flow, text));
+}
+
+static void print_owner(void *arg, uint16_t id, const struct in6_addr *address)
+{
+	char text[ADDRESS_TEXT_SIZE];
+
+	printf("owner %u %s\n", id, address_text(address, text));
+}
+
+static void print_counters(struct driver *driver)
+{
+	struct kernel_counter counters[COUNTERS_MAX];
+	size_t count = kernel_counters(driver->kernel, counters, COUNTERS_MAX);
+
+	for (size_t i = 0; i < count && i < COUNTERS_MAX; i++)
+		printf("counter %s %llu\n", counters[i].name,
+		       (unsigned long long)counters[i].value);
+}
+
+static void parse_address(const char *text, struct in6_addr *address)
+{
+	if (address_parse(text, address) == 0)
+		return;
+	fprintf(stderr, "bad address %s\n", text);
+	exit(2);
+}
+
+static void ask_known(struct driver *driver, char *arguments)
+{
+	struct flow flow = {.protocol = IPPROTO_TCP};
+	char client[64], vip[64];
+	unsigned int client_port, vip_port;
+
+	if (sscanf(arguments, "%63s %u %63s %u", client, &client_port, vip, &vip_port) != 4)
+		return;
+	parse_address(client, &flow.client);
+	parse_address(vip, &flow.vip);
+	flow.client_port = (uint16_t)client_port;
+	flow.vip_port = (uint16_t)vip_port;
+	printf("known %d\n", kernel_session_known(driver->kernel, &flow));
+}
+
+static void set_vips(struct driver *driver, char *arguments)
+{
+	struct error error;
+
+	driver->vips_count = 0;
+	for (char *word = strtok(arguments, " "); word && driver->vips_count < VIPS_MAX;
+	     word = strtok(NULL, " "))
+		parse_address(word, &driver->vips[driver->vips_count++]);
+	if (kernel_vips_set(driver->kernel, driver->vips, driver->vips_count, &error) < 0)
+		printf("error %s\n", error.text);
+}
+
+static void unpin(struct driver *driver)
+{
+	for (size_t i = 0; i < driver->pins_count; i++) {
+		struct kernel_pin_change change = {.flow = driver->pins[i],
+						   .old_owner = driver->default_owner};
+
+		kernel_pins_change(driver->kernel, &change, 1);
+	}
+	driver->pins_count = 0;
+}
+
+static void set_owner(struct driver *driver, const char *arguments)
+{
+	struct in6_addr address;
+	struct error error;
+	char text[64];
+	unsigned int id;
+
+	if (sscanf(arguments, "%u %63s", &id, text) != 2)
+		return;
+	parse_address(text, &address);
+	if (kernel_owner_set(driver->kernel, (uint16_t)id, &address, &error) < 0)
+		printf("error %s\n", error.text);
+}
+
+static void hold(struct driver *driver, const char *arguments)
+{
+	struct in6_addr vip;
+	struct error error;
+	char text[64];
+	int on;
+
+	if (sscanf(arguments, "%63s %d", text, &on) != 2)
+		return;
+	parse_address(text, &vip);
+	if (kernel_vip_hold(driver->kernel, &vip, on, &error) < 0)
+		printf("error %s\n", error.text);
+}
+
+static void run_command(struct driver *driver, char *line)
+{
+	size_t length = strcspn(line, " ");
+	char *arguments = line[length] ? line + length + 1 : line + length;
+	struct error error;
+
+	line[length] = '\0';
+	if (strcmp(line, "counters") == 0)
+		print_counters(driver);
+	else if (strcmp(line, "pins") == 0)
+		kernel_pins_dump(driver->kernel, print_pin, driver, &error);
+	else if (strcmp(line, "sessions") == 0)
+		kernel_sessions_dump(driver->kernel, print_session, driver, &error);
+	else if (strcmp(line, "known") == 0)
+		ask_known(driver, arguments);
+	else if (strcmp(line, "vips") == 0)
+		set_vips(driver, arguments);
+	else if (strcmp(line, "hold") == 0)
+		hold(driver, arguments);
+	else if (strcmp(line, "owner") == 0)
+		set_owner(driver, arguments);
+	else if (strcmp(line, "unowner") == 0 &&
+		 kernel_owner_remove(driver->kernel, (uint16_t)atoi(arguments), &error) < 0)
+		printf("error %s\n", error.text);
+	else if (strcmp(line, "unpin") == 0)
+		unpin(driver);
+	else if (strcmp(line, "default") == 0)
+		driver->default_owner = (uint16_t)atoi(arguments);
+	else if (strcmp(line, "quit") == 0)
+		event_base_loopbreak(driver->base);
+	printf("done %s\n", line);
+}
+
+static void on_input(evutil_socket_t fd, short what, void *arg)
+{
+	struct driver *driver = arg;
+	char line[1024];
+
+	if (!fgets(line, sizeof(line), stdin)) {
+		event_base_loopbreak(driver->base);
+		return;
+	}
+	line[strcspn(line, "\n")] = '\0';
+	run_command(driver, line);
+}
+
+static void on_signal(evutil_socket_t number, short what, void *arg)
+{
+	event_base_loopbreak(arg);
+}
+
+static enum kernel_keep parse_keep(const char *text)
+{
+	if (strcmp(text, "all") == 0)
+		return KERNEL_KEEP_ALL;
+	return strcmp(text, "detours") == 0 ? KERNEL_KEEP_DETOURS : KERNEL_KEEP_NOTHING;
+}
+
+static void parse_owner(struct driver *driver, const char *text)
+{
+	const char *equals = strchr(text, '=');
+
+	if (!equals || driver->owners_count == OWNERS_MAX)
+		exit(2);
+	driver->owners[driver->owners_count].id = (uint16_t)atoi(text);
+	parse_address(equals + 1, &driver->owners[driver->owners_count++].address);
+}
+
+static void parse_options(struct driver *driver, struct kernel_options *options, int argc,
+			  char **argv)
+{
+	static const struct option names[] = {
+		{"local", required_argument, NULL, 'l'},
+		{"vip", required_argument, NULL, 'v'},
+		{"owner", required_argument, NULL, 'o'},
+		{"default-owner", required_argument, NULL, 'd'},
+		{"keep", required_argument, NULL, 'k'},
+		{"hold-strays", no_argument, NULL, 'h'},
+		{0},
+	};
+	struct in6_addr local;
+	int option;
+
+	while ((option = getopt_long(argc, argv, "", names, NULL)) != -1) {
+		if (option == 'l') {
+			parse_address(optarg, &local);
+			options->local_members[address_is_ipv4(&local) ? 0 : 1] = local;
+		} else if (option == 'v' && driver->vips_count < VIPS_MAX) {
+			parse_address(optarg, &driver->vips[driver->vips_count++]);
+		} else if (option == 'o') {
+			parse_owner(driver, optarg);
+		} else if (option == 'd') {
+			driver->default_owner = (uint16_t)atoi(optarg);
+		} else if (option == 'k') {
+			driver->keep = parse_keep(optarg);
+		} else if (option == 'h') {
+			driver->hold_strays = true;
+		} else {
+			exit(2);
+		}
+	}
+}
+
+static void run(struct driver *driver)
+{
+	struct event *input = event_new(driver->base, 0, EV_READ | EV_PERSIST, on_input, driver);
+	struct event *end = evsignal_new(driver->base, SIGTERM, on_signal, driver->base);
+	struct error error;
+
+	if (!input || !end || event_add(input, NULL) < 0 || event_add(end, NULL) < 0)
+		exit(1);
+	if (kernel_owners_dump(driver->kernel, print_owner, driver, &error) < 0)
+		fail("owners", &error);
+	if (kernel_vips_set(driver->kernel, driver->vips, driver->vips_count, &error) < 0)
+		fail("vips", &error);
+	for (size_t i = 0; i < driver->owners_count; i++)
+		if (kernel_owner_set(driver->kernel, driver->owners[i].id,
+				     &driver->owners[i].address, &error) < 0)
+			fail("owner", &error);
+	if (kernel_start(driver->kernel, &error) < 0)
+		fail("start", &error);
+	puts("ready");
+	event_base_dispatch(driver->base);
+	event_free(input);
+	event_free(end);
+}
+
+int main(int argc, char **argv)
+{
+	static struct driver driver = {.keep = KERNEL_KEEP_NOTHING};
+	struct kernel_options options = {
+		.mark_owner_mask = 0x00000fff,
+		.mark_stray_bit = 0x80000000,
+		.mark_tunnel_bit = 0x40000000,
+		.tunnel_port = 4790,
+		.tunnel_vni = 7939,
+		.queue = 7939,
+		.pins_max = PINS_MAX,
+	};
+	struct error error;
+
+	setvbuf(stdin, NULL, _IONBF, 0);
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	log_open(true);
+	parse_options(&driver, &options, argc, argv);
+	driver.base = event_base_new();
+	if (!driver.base)
+		return 1;
+	if (kernel_open(driver.base, &options, &handlers, &driver, &driver.kernel, &error) < 0)
+		fail("open", &error);
+	run(&driver);
+	kernel_close(driver.kernel, driver.keep);
+	event_base_free(driver.base);
+	puts("closed");
+	return 0;
+}

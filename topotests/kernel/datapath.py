@@ -1,0 +1,799 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Holdfast's data path of a server alone, in namespaces: client - router - two servers.
+
+usage: sudo topotests/kernel/datapath.py path/to/kernel_driver [test ...]
+
+Both servers run kernel_driver, which answers every stray with the other server as its owner. The
+router decides by one route which server gets the VIP; each test moves it and counts what happens to
+real TCP sessions. Replies are longer than requests, so that a SYN cookie of the one server, whose
+secret the kernel shares between namespaces, is never taken for one of the other.
+"""
+import json
+import os
+import re
+import select
+import selectors
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+
+VIP, PORT = "192.0.2.80", 8080
+REPLY = 37
+TIMEOUT = 4.0
+
+
+# ---- inside the namespaces -------------------------------------------------------------------
+
+def serve(vip, port, name, mark):
+    listener = socket.socket(socket.AF_INET6 if ":" in vip else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if mark:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, struct.pack("I", mark))
+    listener.bind((vip, port))
+    listener.listen(1024)
+    poll = selectors.DefaultSelector()
+    poll.register(listener, selectors.EVENT_READ)
+    print("ready", flush=True)
+    taken = {}
+    while True:
+        for key, _ in poll.select():
+            if key.fileobj is listener:
+                session, _ = listener.accept()
+                poll.register(session, selectors.EVENT_READ)
+                continue
+            try:
+                data = key.fileobj.recv(65536)
+                taken[key.fd] = taken.get(key.fd, 0) + len(data)
+                if not data:
+                    raise OSError
+                if data.endswith(b"\n"):
+                    text = "%s %d" % (name, taken.pop(key.fd))
+                    key.fileobj.send(text.ljust(REPLY).encode())
+            except OSError:
+                taken.pop(key.fd, None)
+                poll.unregister(key.fileobj)
+                key.fileobj.close()
+
+
+class Sessions:
+    """Commands on standard input, one JSON object for each on standard output."""
+
+    def __init__(self):
+        self.sessions = []
+
+    def open(self, vip, port, count, source=None):
+        failed = 0
+        for _ in range(int(count)):
+            s = socket.socket(socket.AF_INET6 if ":" in vip else socket.AF_INET)
+            s.settimeout(TIMEOUT)
+            try:
+                if source:
+                    s.bind((source, 0))
+                s.connect((vip, int(port)))
+                s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self.sessions.append([s, None])
+            except OSError:
+                failed += 1
+        return {"opened": len(self.sessions), "failed": failed}
+
+    def round(self, size="2"):
+        """One request on each session; answers must come from the server that has it."""
+        result = {"ok": 0, "reset": 0, "timeout": 0, "wrong": 0, "owners": {}, "max_ms": 0}
+        begin = time.monotonic()
+        request = b"x" * (int(size) - 1) + b"\n"
+        for entry in self.sessions:
+            try:
+                entry[0].sendall(request)
+            except OSError:
+                pass
+        for entry in self.sessions:
+            try:
+                reply = entry[0].recv(REPLY, socket.MSG_WAITALL).decode().split()
+                if len(reply) != 2 or reply[1] != size:
+                    result["wrong"] += 1
+                    continue
+                if entry[1] not in (None, reply[0]):
+                    result["wrong"] += 1
+                entry[1] = reply[0]
+                result["ok"] += 1
+                result["owners"][reply[0]] = result["owners"].get(reply[0], 0) + 1
+            except socket.timeout:
+                result["timeout"] += 1
+            except OSError:
+                result["reset"] += 1
+        result["max_ms"] = round((time.monotonic() - begin) * 1000)
+        return result
+
+    def ports(self):
+        return [s.getsockname()[1] for s, _ in self.sessions]
+
+    def close(self):
+        for s, _ in self.sessions:
+            s.close()
+        self.sessions = []
+        return {}
+
+    def datagram(self, target, port, payload):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.sendto(bytes.fromhex(payload), (target, int(port)))
+        return {}
+
+    def run(self):
+        for line in sys.stdin:
+            words = line.split()
+            print(json.dumps(getattr(self, words[0])(*words[1:])), flush=True)
+
+
+# ---- outside ---------------------------------------------------------------------------------
+
+class Failure(Exception):
+    pass
+
+
+def run(*command, check=True, text=None):
+    done = subprocess.run(command, input=text, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, timeout=20)
+    if check and done.returncode:
+        raise Failure("%s: %s" % (" ".join(command), done.stdout.strip()))
+    return done.stdout
+
+
+class Process:
+    def __init__(self, command):
+        self.child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                      stderr=subprocess.STDOUT, bufsize=0)
+        self.text, self.lines = b"", []
+
+    def pump(self, seconds):
+        if not select.select([self.child.stdout], [], [], seconds)[0]:
+            return False
+        data = os.read(self.child.stdout.fileno(), 1 << 16)
+        self.text += data
+        *lines, self.text = self.text.split(b"\n")
+        self.lines += [line.decode() for line in lines]
+        return bool(data)
+
+    def wait(self, pattern, seconds=6.0, start=0):
+        """The first line from *start* on that matches."""
+        end = time.monotonic() + seconds
+        while True:
+            for index in range(start, len(self.lines)):
+                found = re.search(pattern, self.lines[index])
+                if found:
+                    return found
+            left = end - time.monotonic()
+            if left <= 0 or (not self.pump(left) and self.child.poll() is not None):
+                raise Failure("no %r in:\n  %s" % (pattern, "\n  ".join(self.lines[-12:])))
+
+    def send(self, line):
+        self.child.stdin.write((line + "\n").encode())
+
+    def stop(self, number=signal.SIGTERM):
+        if self.child.poll() is None:
+            self.child.send_signal(number)
+        try:
+            self.child.wait(5)
+        except subprocess.TimeoutExpired:
+            self.child.kill()
+            self.child.wait()
+        while self.pump(0):
+            pass
+        for pipe in (self.child.stdin, self.child.stdout):
+            pipe.close()
+
+
+class Driver(Process):
+    def ask(self, command):
+        """The lines that answer a command."""
+        start = len(self.lines)
+        self.send(command)
+        self.wait("^done ", start=start)
+        end = next(i for i in range(start, len(self.lines)) if self.lines[i].startswith("done "))
+        return self.lines[start:end]
+
+    def counters(self):
+        words = [line.split() for line in self.ask("counters")]
+        return {w[1]: int(w[2]) for w in words if w[0] == "counter"}
+
+    def count(self, pattern):
+        while self.pump(0.05):
+            pass
+        return sum(1 for line in self.lines if re.search(pattern, line))
+
+
+class Client(Process):
+    def ask(self, command):
+        start = len(self.lines)
+        self.send(command)
+        self.wait(r"^[\[{]", 30.0, start)
+        return json.loads(self.lines[start])
+
+
+class Lab:
+    address = {"A": "10.2.0.2", "B": "10.3.0.2"}
+    gateway = {"A": "10.2.0.1", "B": "10.3.0.1"}
+
+    def __init__(self, driver):
+        self.program = driver
+        self.prefix = "hfk%d" % os.getpid()
+        self.processes = []
+        self.drivers = {}
+
+    def ns(self, name):
+        return "%s-%s" % (self.prefix, name)
+
+    def ip(self, name, *command, check=True):
+        return run("ip", "-n", self.ns(name), *command, check=check)
+
+    def on(self, name, *command, **options):
+        return run("ip", "netns", "exec", self.ns(name), *command, **options)
+
+    def sysctl(self, name, *settings):
+        self.on(name, "sysctl", "-qw", *settings)
+
+    def build(self):
+        for name in "CRAB":
+            run("ip", "netns", "add", self.ns(name))
+            self.ip(name, "link", "set", "lo", "up")
+        for name, net in (("C", 1), ("A", 2), ("B", 3)):
+            run("ip", "link", "add", "up0", "netns", self.ns(name), "type", "veth", "peer", "name",
+                "to" + name, "netns", self.ns("R"))
+            self.ip(name, "addr", "add", "10.%d.0.2/24" % net, "dev", "up0")
+            self.ip("R", "addr", "add", "10.%d.0.1/24" % net, "dev", "to" + name)
+            # Room for the encapsulation, as on a real underlay.
+            self.ip(name, "link", "set", "up0", "mtu", "1500" if name == "C" else "1600", "up")
+            self.ip("R", "link", "set", "to" + name, "mtu", "1500" if name == "C" else "1600",
+                    "up")
+            self.ip(name, "route", "add", "default", "via", "10.%d.0.1" % net)
+        self.sysctl("R", "net.ipv4.ip_forward=1")
+        for name in "AB":
+            self.ip(name, "addr", "add", VIP + "/32", "dev", "lo")
+            # As strict as Red Hat's default.
+            self.sysctl(name, "net.ipv4.conf.all.rp_filter=1", "net.ipv4.conf.up0.rp_filter=1")
+        self.move("A")
+
+    def move(self, name):
+        self.ip("R", "route", "replace", VIP, "via", self.address[name])
+
+    def start(self, cls, name, *command):
+        process = cls(["ip", "netns", "exec", self.ns(name), *command])
+        self.processes.append(process)
+        return process
+
+    def end(self, process, number=signal.SIGTERM):
+        process.stop(number)
+        self.processes.remove(process)
+
+    def server(self, name, vip=VIP, port=PORT, mark=0):
+        process = self.start(Process, name, sys.executable, __file__, "serve", vip, str(port),
+                             name, str(mark))
+        process.wait("ready")
+        return process
+
+    def client(self, name="C"):
+        return self.start(Client, name, sys.executable, __file__, "sessions")
+
+    def drive(self, name, *options, keep="nothing", vips=(VIP,)):
+        """As an unprivileged user with no more than the three capabilities."""
+        other = "B" if name == "A" else "A"
+        owner = {"A": 1, "B": 2}[other]
+        capabilities = "-all,+net_admin,+bpf,+perfmon"
+        command = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups",
+                   "--inh-caps", capabilities, "--ambient-caps", capabilities,
+                   "--bounding-set", capabilities, self.program,
+                   "--local", self.address[name], "--owner", "%d=%s" % (owner, self.address[other]),
+                   "--default-owner", str(owner), "--keep", keep, *options]
+        for vip in vips:
+            command += ["--vip", vip]
+        driver = self.start(Driver, name, *command)
+        driver.wait("^ready$")
+        self.drivers[name] = driver
+        return driver
+
+    def retransmissions(self):
+        total = 0
+        for name in "CAB":
+            rows = [line.split() for line in self.on(name, "cat", "/proc/net/snmp").splitlines()
+                    if line.startswith("Tcp:")]
+            total += int(rows[1][rows[0].index("RetransSegs")])
+        return total
+
+    def state(self, name):
+        """All that Holdfast may change on a host."""
+        sysctls = self.on(name, "sysctl", "net.ipv4", "net.ipv6.conf", check=False).splitlines()
+        return "\n".join(
+            self.on(name, *command, check=False) for command in (
+                ("ip", "-d", "rule"), ("ip", "-6", "rule"),
+                ("ip", "route", "show", "table", "all"),
+                ("ip", "-o", "link"), ("ip", "-o", "addr"), ("nft", "list", "ruleset"),
+                ("tc", "qdisc", "show"), ("tc", "filter", "show", "dev", "up0", "ingress"))
+        ) + "\n".join(line for line in sysctls if re.search("forward|rp_filter|accept_", line))
+
+    def destroy(self):
+        for process in list(self.processes):
+            try:
+                self.end(process, signal.SIGKILL)
+            except (OSError, Failure):
+                pass
+        for name in "CRAB":
+            run("ip", "netns", "del", self.ns(name), check=False)
+
+
+def expect(what, actual, wanted):
+    if actual != wanted:
+        raise Failure("%s: %s instead of %s" % (what, actual, wanted))
+
+
+def expect_round(client, wanted, **options):
+    """Every session lives and answers from its own server."""
+    result = client.ask("round" + "".join(" %s" % v for v in options.values()))
+    for key in ("reset", "timeout", "wrong"):
+        expect(key, "%s %s" % (result[key], result), "0 %s" % result)
+    expect("owners", result["owners"], wanted)
+
+
+def both(lab, **options):
+    servers = lab.server("A"), lab.server("B")
+    drivers = lab.drive("A", **options), lab.drive("B", **options)
+    return servers, drivers
+
+
+def moved_sessions(lab, client, count=30):
+    """*count* sessions of A whose segments now reach B."""
+    expect("opened", client.ask("open %s %d %d" % (VIP, PORT, count)),
+           {"opened": count, "failed": 0})
+    expect_round(client, {"A": count})
+    lab.move("B")
+    expect_round(client, {"A": count})
+
+
+def test_moved_sessions_live_and_new_ones_stay(lab):
+    _, (a, b) = both(lab)
+    client, late = lab.client(), lab.client()
+    before = lab.retransmissions()
+    moved_sessions(lab, client, 100)
+    expect("strays", b.count("^stray .* tunnelled 0 "), 100)
+    ports = set(client.ask("ports"))
+    seen = {int(m.group(1)) for line in b.lines
+            if (m := re.match(r"stray 10\.1\.0\.2:(\d+) > 192\.0\.2\.80:8080 ", line))}
+    expect("flows", seen, ports)
+    late.ask("open %s %d 30" % (VIP, PORT))
+    expect_round(late, {"B": 30})
+    expect("sessions told by B", b.count("^session established"), 30)
+    lab.move("A")
+    expect_round(client, {"A": 100})
+    expect_round(late, {"B": 30})
+    expect("strays at A", a.count("^stray "), 30)
+    expect("retransmissions", lab.retransmissions() - before, 0)
+    client.ask("close")
+    for _ in range(40):
+        held = len(a.ask("sessions"))
+        if not held:
+            break
+        time.sleep(0.05)
+    expect("held by A", held, 0)
+    expect("ends told by A", a.count("^session closed"), 100)
+
+
+def test_first_segment_is_the_servers_close(lab):
+    """FIN_WAIT_2 at the owner, the rest of the conversation through the detour."""
+    (server, _), (a, b) = both(lab)
+    client = lab.client()
+    client.ask("open %s %d 10" % (VIP, PORT))
+    expect_round(client, {"A": 10})
+    lab.end(server)
+    lab.move("B")
+    client.ask("close")
+    time.sleep(0.3)
+    expect("strays", b.count("^stray .* reset 0") > 0, True)
+    expect("resets", b.count("^stray .* reset 1"), 0)
+
+
+def test_address_removed(lab):
+    _, (a, _) = both(lab)
+    client = lab.client()
+    client.ask("open %s %d 30" % (VIP, PORT))
+    expect_round(client, {"A": 30})
+    before = lab.retransmissions()
+    lab.ip("A", "addr", "del", VIP + "/32", "dev", "lo")
+    a.wait("^addresses 0$")
+    expect_round(client, {"A": 30})
+    lab.move("B")
+    expect_round(client, {"A": 30})
+    lab.ip("A", "addr", "add", VIP + "/32", "dev", "lo")
+    a.wait("^addresses 1$")
+    expect_round(client, {"A": 30})
+    expect("retransmissions", lab.retransmissions() - before, 0)
+    a.ask("hold %s 0" % VIP)
+    expect("hold", "7939" in lab.ip("A", "route", "show", "table", "local"), False)
+
+
+def test_early_demux_off(lab):
+    for name in "AB":
+        lab.sysctl(name, "net.ipv4.tcp_early_demux=0", "net.ipv4.ip_early_demux=0")
+    try:
+        both(lab)
+        moved_sessions(lab, lab.client())
+    finally:
+        for name in "AB":
+            lab.sysctl(name, "net.ipv4.tcp_early_demux=1", "net.ipv4.ip_early_demux=1")
+
+
+def test_forced_cookies(lab):
+    for name in "AB":
+        lab.sysctl(name, "net.ipv4.tcp_syncookies=2")
+    try:
+        _, (a, b) = both(lab)
+        client, late = lab.client(), lab.client()
+        moved_sessions(lab, client)
+        late.ask("open %s %d 30" % (VIP, PORT))
+        expect_round(late, {"B": 30})
+        lab.move("A")
+        expect_round(client, {"A": 30})
+        expect_round(late, {"B": 30})
+        expect("cookies", a.counters()["classifier-cookies"] >= 30, True)
+        expect("strays at B", b.count("^stray "), 30)
+    finally:
+        for name in "AB":
+            lab.sysctl(name, "net.ipv4.tcp_syncookies=1")
+
+
+def test_own_traffic(lab):
+    """Health check of the host to its own VIP, connections made from the VIP, marked listeners."""
+    _, (a, b) = both(lab)
+    health = lab.client("A")
+    health.ask("open %s %d 5" % (VIP, PORT))
+    expect_round(health, {"A": 5})
+    lab.server("C", "10.1.0.2", 9000)
+    outward = lab.client("A")
+    expect("outward", outward.ask("open 10.1.0.2 9000 5 " + VIP), {"opened": 5, "failed": 0})
+    expect_round(outward, {"C": 5})
+    for port, mark in ((8081, 0x1), (8082, 0x4002), (8083, 0x80000002)):
+        for name in "AB":
+            lab.server(name, port=port, mark=mark)
+        client = lab.client()
+        lab.move("A")
+        client.ask("open %s %d 5" % (VIP, port))
+        expect_round(client, {"A": 5})
+        health = lab.client("A")
+        health.ask("open %s %d 2" % (VIP, port))
+        expect_round(health, {"A": 2})
+        lab.move("B")
+        expect_round(client, {"A": 5})
+    expect("strays at A", a.count("^stray "), 0)
+
+
+def test_foreign_marks(lab):
+    rules = """table ip foreign {
+        chain early { type filter hook prerouting priority -200; meta mark set mark or 0x4000
+        }
+        chain late { type filter hook forward priority 10; mark and 0x4000 == 0 counter drop
+        }
+    }"""
+    for name in "AB":
+        lab.on(name, "nft", "-f", "-", text=rules)
+    try:
+        both(lab)
+        moved_sessions(lab, lab.client())
+    finally:
+        for name in "AB":
+            lab.on(name, "nft", "delete", "table", "ip", "foreign")
+
+
+def test_killed_and_started_again(lab):
+    _, (_, b) = both(lab)
+    client, late = lab.client(), lab.client()
+    moved_sessions(lab, client)
+    before = lab.retransmissions()
+    lab.end(b, signal.SIGKILL)
+    expect_round(client, {"A": 30})
+    late.ask("open %s %d 5" % (VIP, PORT))
+    expect_round(late, {"B": 5})
+    b = lab.drive("B")
+    expect("owner", b.count("^owner 1 10.2.0.2$"), 1)
+    expect("pins", len(b.ask("pins")), 30)
+    expect("sessions", len(b.ask("sessions")), 5)
+    expect_round(client, {"A": 30})
+    expect("new strays", b.count("^stray "), 0)
+    expect("retransmissions", lab.retransmissions() - before, 0)
+
+
+def test_killed_before_the_detour(lab):
+    """Strays that come while nobody listens are dropped, not reset; the retransmission is rescued."""
+    _, (_, b) = both(lab)
+    client = lab.client()
+    client.ask("open %s %d 20" % (VIP, PORT))
+    expect_round(client, {"A": 20})
+    lab.end(b, signal.SIGKILL)
+    lab.move("B")
+    client.send("round")
+    time.sleep(0.5)
+    lab.drive("B")
+    client.wait("^{.*wrong", 10.0, len(client.lines))
+    result = json.loads(client.lines[-1])
+    expect("owners", result["owners"], {"A": 20})
+    expect("resets", result["reset"], 0)
+
+
+def test_repairs(lab):
+    _, (_, b) = both(lab)
+    client = lab.client()
+    moved_sessions(lab, client)
+    damages = (
+        ("rule", "ip rule del pref 2"),
+        ("goto", "ip rule del pref 1"),
+        ("local rule", "ip rule add pref 0 lookup local"),
+        ("owner's route", "ip route flush table 7939001"),
+        ("hold", "ip route del local %s dev lo table local metric 7939" % VIP),
+        ("tunnel", "ip link del hf-vx0"),
+        ("tunnel down", "ip link set hf-vx0 down"),
+        ("filter", "tc filter del dev up0 ingress"),
+        ("qdisc", "tc qdisc del dev up0 clsact"),
+        ("forwarding", "sysctl -qw net.ipv4.conf.up0.forwarding=0"),
+        ("pins", "nft flush map ip holdfast pins"),
+        ("table", "nft delete table ip holdfast"),
+    )
+    wanted = lab.state("B")
+    for what, command in damages:
+        lab.on("B", *command.split())
+        for _ in range(40):
+            time.sleep(0.05)
+            now = normal(lab.state("B"))
+            if now == normal(wanted):
+                break
+        else:
+            raise Failure("%s is not repaired:\n%s" % (what, difference(wanted, now)))
+        expect_round(client, {"A": 30})
+    expect("counted", b.counters()["kernel-repairs"] >= len(damages) - 3, True)
+
+
+def normal(text):
+    """Without what differs between two equal states."""
+    text = re.sub(r"packets \d+ bytes \d+|\d+: |\bid \d+|tag \w+|jited|\bqlen \d+|@if\d+", "", text)
+    return "\n".join(sorted(text.splitlines()))
+
+
+def difference(before, after):
+    a, b = normal(before).splitlines(), normal(after).splitlines()
+    return "\n".join(["- " + line for line in a if line not in b] +
+                     ["+ " + line for line in b if line not in a])
+
+
+def test_removed_without_a_trace(lab):
+    states = {name: lab.state(name) for name in "AB"}
+    for kill in (False, True):
+        client = lab.client()
+        servers, (a, b) = both(lab)
+        moved_sessions(lab, client)
+        if kill:
+            lab.end(b, signal.SIGKILL)
+            b = lab.drive("B")
+        lab.end(a)
+        lab.end(b)
+        for name in "AB":
+            expect("left on " + name, difference(states[name], lab.state(name)), "")
+        for process in (client, *servers):
+            lab.end(process)
+        lab.move("A")
+
+
+def test_detours_kept(lab):
+    _, (_, b) = both(lab, keep="detours")
+    client, late = lab.client(), lab.client()
+    moved_sessions(lab, client)
+    lab.move("A")
+    late.ask("open %s %d 5" % (VIP, PORT))
+    lab.move("B")
+    lab.end(b)
+    expect_round(client, {"A": 30})
+    expect("strays are reset", late.ask("round")["reset"], 5)
+    b = lab.drive("B", keep="nothing")
+    expect("pins", len(b.ask("pins")), 30)
+    lab.end(b)
+
+
+def checksum(data):
+    data += b"\0" * (len(data) % 2)
+    total = sum(struct.unpack("!%dH" % (len(data) // 2), data))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return ~total & 0xffff
+
+
+def inner_packet(destination, protocol, payload, source="10.1.0.2"):
+    header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(payload), 1, 0, 64, protocol, 0,
+                         socket.inet_aton(source), socket.inet_aton(destination))
+    return header[:10] + struct.pack("!H", checksum(header)) + header[12:] + payload
+
+
+def tcp_segment(destination, flags, port=40000, source="10.1.0.2"):
+    segment = struct.pack("!HHIIBBHHH", port, PORT, 7, 7, 0x50, flags, 1000, 0, 0)
+    pseudo = socket.inet_aton(source) + socket.inet_aton(destination) + \
+        struct.pack("!HH", 6, len(segment))
+    return segment[:16] + struct.pack("!H", checksum(pseudo + segment)) + segment[18:]
+
+
+def tunnelled(packet, vni=7939):
+    return (struct.pack("!BBBBI", 0x0c, 0, 0, 1, vni << 8) + packet).hex()
+
+
+def test_tunnel_takes_only_what_it_should(lab):
+    _, (a, _) = both(lab)
+    member, stranger = lab.client("B"), lab.client("C")
+    ack, syn, reset = 0x10, 0x02, 0x04
+    cases = (
+        ("tunnel-not-a-member", stranger, tunnelled(inner_packet(VIP, 6, tcp_segment(VIP, ack)))),
+        ("tunnel-bad-vni", member, tunnelled(inner_packet(VIP, 6, tcp_segment(VIP, ack)), 5)),
+        ("tunnel-not-vip", member,
+         tunnelled(inner_packet("10.1.0.2", 6, tcp_segment("10.1.0.2", ack)))),
+        ("tunnel-bad-protocol", member, tunnelled(inner_packet(VIP, 17, bytes(8)))),
+        ("tunnel-syn", member, tunnelled(inner_packet(VIP, 6, tcp_segment(VIP, syn)))),
+        ("tunnel-malformed", member, tunnelled(inner_packet(VIP, 6, bytes(5)))),
+        ("tunnel-no-socket", member, tunnelled(inner_packet(VIP, 6, tcp_segment(VIP, ack)))),
+        ("tunnel-delivered", member, tunnelled(inner_packet(VIP, 1, bytes.fromhex("0800f7ff00000000")))),
+    )
+    for counter, sender, payload in cases:
+        before = a.counters()
+        sender.ask("datagram 10.2.0.2 4790 " + payload)
+        for _ in range(40):
+            after = a.counters()
+            if after[counter] != before[counter]:
+                break
+            time.sleep(0.02)
+        expect(counter, after[counter] - before[counter], 1)
+        if counter not in ("tunnel-no-socket", "tunnel-delivered"):
+            for other in ("tunnel-no-socket", "tunnel-delivered", "queue-segments"):
+                expect(counter + " lets through " + other, after[other], before[other])
+    found = a.wait(r"^stray 10.1.0.2:40000 > 192.0.2.80:8080 length \d+ tunnelled 1 sender (\d+)")
+    expect("sender", found.group(1), "2")
+    member.ask("datagram 10.2.0.2 4790 " + tunnelled(inner_packet(VIP, 6, tcp_segment(VIP, reset))))
+    a.wait("^stray .* tunnelled 1 sender 2 reset 1")
+
+
+def test_injected_bits(lab):
+    """Our bits, set by somebody else before us, lead nowhere."""
+    _, (_, b) = both(lab)
+    rules = """table netdev foreign { chain c { type filter hook ingress device up0 priority -500;
+        meta mark set 0xc0000001
+        }
+    }"""
+    lab.on("B", "nft", "-f", "-", text=rules)
+    try:
+        lab.move("B")
+        client = lab.client()
+        client.ask("open %s %d 10" % (VIP, PORT))
+        expect_round(client, {"B": 10})
+        expect("strays", b.count("^stray "), 0)
+    finally:
+        lab.on("B", "nft", "delete", "table", "netdev", "foreign")
+
+
+def test_no_transit(lab):
+    _, (a, _) = both(lab)
+    client = lab.client()
+    lab.ip("R", "route", "replace", "203.0.113.9", "via", lab.address["A"])
+    before = a.counters()["transit-refused"]
+    client.ask("datagram 203.0.113.9 9 00")
+    for _ in range(40):
+        refused = a.counters()["transit-refused"] - before
+        if refused:
+            break
+        time.sleep(0.02)
+    expect("refused", refused, 1)
+    # A host that forwards by its own will goes on doing it.
+    lab.sysctl("A", "net.ipv4.ip_forward=1")
+    try:
+        time.sleep(0.3)
+        lab.on("A", "nft", "-f", "-", text="table ip seen { chain f { type filter hook postrouting "
+               "priority 100; ip daddr 203.0.113.9 counter drop\n }\n }")
+        client.ask("datagram 203.0.113.9 9 00")
+        time.sleep(0.1)
+        expect("forwarded", "packets 1" in lab.on("A", "nft", "list", "table", "ip", "seen"), True)
+        lab.on("A", "nft", "delete", "table", "ip", "seen")
+    finally:
+        lab.sysctl("A", "net.ipv4.ip_forward=0")
+
+
+def test_bulk(lab):
+    """Large requests, which arrive as segments joined by GRO, while the route moves to and fro."""
+    both(lab)
+    client = lab.client()
+    client.ask("open %s %d 4" % (VIP, PORT))
+    expect_round(client, {"A": 4})
+    for target in "BABA":
+        client.send("round 4000000")
+        time.sleep(0.01)
+        lab.move(target)
+        start = len(client.lines)
+        client.wait("^{", 20.0, start)
+        result = json.loads(client.lines[start])
+        expect("owners", "%s %s" % (result["owners"], result), "{'A': 4} %s" % result)
+
+
+def test_other_rules_keep_their_place(lab):
+    """Somebody else moved local delivery away: it stays where it is."""
+    lab.ip("A", "rule", "add", "pref", "100", "lookup", "local")
+    lab.ip("A", "rule", "del", "pref", "0")
+    before = lab.state("A")
+    try:
+        both(lab)
+        expect("ours", "lookup local proto 79" in lab.ip("A", "rule"), False)
+        client = lab.client()
+        lab.move("B")
+        client.ask("open %s %d 5" % (VIP, PORT))
+        expect_round(client, {"B": 5})
+        lab.move("A")
+        expect_round(client, {"B": 5})
+        lab.end(lab.drivers["A"])
+        expect("left", difference(before, lab.state("A")), "")
+    finally:
+        lab.ip("A", "rule", "add", "pref", "0", "lookup", "local")
+        lab.ip("A", "rule", "del", "pref", "100")
+
+
+def test_foreign_tunnel_is_refused(lab):
+    lab.ip("A", "link", "add", "hf-vx0", "type", "bridge")
+    before = lab.state("A")
+    try:
+        lab.drive("A")
+        raise Failure("started beside a foreign hf-vx0")
+    except Failure as failure:
+        if "was not made by Holdfast" not in str(failure):
+            raise
+    finally:
+        after = lab.state("A")
+        lab.ip("A", "link", "del", "hf-vx0")
+    expect("left", difference(before, after), "")
+
+
+def test_port_in_use(lab):
+    lab.ip("A", "link", "add", "other", "type", "vxlan", "id", "9", "dstport", "4790", "dev", "up0")
+    lab.ip("A", "link", "set", "other", "up")
+    before = lab.state("A")
+    try:
+        lab.drive("A")
+        raise Failure("started beside another user of the port")
+    except Failure as failure:
+        if "UDP port 4790 is in use" not in str(failure):
+            raise
+    finally:
+        after = lab.state("A")
+        lab.ip("A", "link", "del", "other")
+    expect("left", difference(before, after), "")
+
+
+def main():
+    if sys.argv[1] == "serve":
+        return serve(sys.argv[2], int(sys.argv[3]), sys.argv[4], int(sys.argv[5]))
+    if sys.argv[1] == "sessions":
+        return Sessions().run()
+    wanted = sys.argv[2:]
+    tests = [(name[5:], test) for name, test in globals().items()
+             if name.startswith("test_") and (not wanted or name[5:] in wanted)]
+    failed = 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    begin = time.monotonic()
+    for name, test in tests:
+        lab = Lab(os.path.abspath(sys.argv[1]))
+        start = time.monotonic()
+        try:
+            lab.build()
+            test(lab)
+            verdict = "ok"
+        except (Failure, OSError, subprocess.SubprocessError, StopIteration) as failure:
+            failed += 1
+            verdict = "FAILED: %s" % failure
+        finally:
+            lab.destroy()
+        print("%-45s %5.1f s  %s" % (name, time.monotonic() - start, verdict), flush=True)
+    print("%d of %d tests passed in %.1f s" % (len(tests) - failed, len(tests),
+                                              time.monotonic() - begin))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
