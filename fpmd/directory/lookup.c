@@ -183,13 +183,15 @@ void lookup_next(struct lookup *lookup, const struct lookup_view *view, uint64_t
 	bool late = now_us >= lookup->deadline_us;
 
 	memset(step, 0, sizeof(*step));
-	if (lookup->claimed || (record_stands(lookup) && (late || lookup->all_us == 0))) {
+	if (lookup->claimed || (record_stands(lookup) && (late || !lookup->asking_all))) {
 		finish(step, DIRECTORY_FOUND);
 		return;
 	}
-	if (lookup->all_us == 0 && (late || !ask_replicas(lookup, view, now_us, step)))
+	if (!lookup->asking_all && (late || !ask_replicas(lookup, view, now_us, step))) {
+		lookup->asking_all = true;
 		lookup->all_us = now_us;
-	if (lookup->all_us != 0)
+	}
+	if (lookup->asking_all)
 		ask_all(lookup, view, now_us, step);
 	if (!step->done && late)
 		finish(step, DIRECTORY_TIMED_OUT);

@@ -38,7 +38,8 @@ struct lookup_view {
 struct lookup {
 	uint64_t start_us;
 	uint64_t deadline_us;
-	uint64_t all_us; /* when all were asked, 0: not yet */
+	bool asking_all;
+	uint64_t all_us; /* since when */
 	uint16_t replica[RING_REPLICAS_MAX];
 	uint8_t replicas;
 	uint8_t repeats;

@@ -79,6 +79,7 @@ bool peer_hello_due(struct peer *peer, uint64_t now_ms)
 		return false;
 	if (peer->fresh)
 		peer->hello_interval_ms = PEER_HELLO_LAST_MS;
+	peer->hello_sent_ms = now_ms;
 	peer->hello_ms = now_ms + peer->hello_interval_ms;
 	peer->hello_interval_ms *= 2;
 	if (peer->hello_interval_ms > PEER_HELLO_LAST_MS)
@@ -86,8 +87,8 @@ bool peer_hello_due(struct peer *peer, uint64_t now_ms)
 	return true;
 }
 
-void peer_hello_soon(struct peer *peer, uint64_t now_ms)
+void peer_hello_soon(struct peer *peer)
 {
-	if (peer->hello_ms > now_ms + PEER_HELLO_FIRST_MS)
-		peer->hello_ms = now_ms;
+	if (peer->hello_ms > peer->hello_sent_ms + PEER_HELLO_FIRST_MS)
+		peer->hello_ms = peer->hello_sent_ms + PEER_HELLO_FIRST_MS;
 }

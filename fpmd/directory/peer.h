@@ -26,8 +26,9 @@ struct peer {
 	uint64_t counter;				    /* last one sent */
 	uint8_t challenge[PEER_CHALLENGES][CHALLENGE_SIZE]; /* the newest first */
 	uint8_t challenges;
-	bool fresh; /* answered since the route came */
-	uint64_t hello_ms;
+	bool fresh;	   /* answered since the route came */
+	uint64_t hello_ms; /* the next one is due */
+	uint64_t hello_sent_ms;
 	uint32_t hello_interval_ms;
 	uint64_t strange_ms;
 	uint8_t strange; /* in the second that began at strange_ms */
@@ -62,7 +63,7 @@ bool peer_hello_due(struct peer *peer, uint64_t now_ms);
 
 /* The peer seems to have a boot that we do not know: say hello soon, not more often than 1 in 100
  * ms. */
-void peer_hello_soon(struct peer *peer, uint64_t now_ms);
+void peer_hello_soon(struct peer *peer);
 
 bool boot_equal(struct boot a, struct boot b);
 

@@ -244,6 +244,13 @@ void transport_tick(struct transport *transport, uint64_t now_ms)
 	}
 }
 
+static void say_hello_soon(struct transport *transport, struct peer *peer, uint64_t now_ms)
+{
+	peer_hello_soon(peer);
+	if (peer_hello_due(peer, now_ms))
+		send_hello(transport, peer, DATAGRAM_HELLO, peer_challenge(peer));
+}
+
 static void take_hello_answer(struct transport *transport, uint16_t member, struct peer *peer,
 			      const struct datagram_header *header, const struct hello *answer)
 {
@@ -277,7 +284,7 @@ static void receive_strange(struct transport *transport, uint16_t member, struct
 
 	if (header->type != DATAGRAM_HELLO && header->type != DATAGRAM_HELLO_ANSWER) {
 		transport->counters.unknown_boot++;
-		peer_hello_soon(peer, now_ms);
+		say_hello_soon(transport, peer, now_ms);
 		return;
 	}
 	if (!peer_admit_strange(peer, now_ms)) {
@@ -300,7 +307,7 @@ static void receive_strange(struct transport *transport, uint16_t member, struct
 		return;
 	}
 	send_hello(transport, peer, DATAGRAM_HELLO_ANSWER, hello.challenge);
-	peer_hello_soon(peer, now_ms);
+	say_hello_soon(transport, peer, now_ms);
 }
 
 static void receive_datagram(struct transport *transport, const uint8_t *wire, size_t size,
@@ -374,7 +381,7 @@ static void receive_datagram(struct transport *transport, const uint8_t *wire, s
 	}
 	if (!peer->fresh) {
 		transport->counters.unknown_boot++;
-		peer_hello_soon(peer, now_ms);
+		say_hello_soon(transport, peer, now_ms);
 		return;
 	}
 	transport->handlers.message(transport->arg, (uint16_t)member, header.type,

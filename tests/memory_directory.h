@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a unit test tells the directory in memory to answer, and what it looks at afterwards. */
+#ifndef HOLDFAST_TEST_MEMORY_DIRECTORY_H
+#define HOLDFAST_TEST_MEMORY_DIRECTORY_H
+
+#include "fpmd/directory/directory.h"
+
+#define MEMORY_FLOWS 256
+
+/* What directory_get() answers for *flow* from now on; without it: absent. */
+void memory_directory_answer(struct directory *directory, const struct flow *flow,
+			     enum directory_answer answer, const struct in6_addr *owner);
+
+/* Answers wait until memory_directory_release(). */
+void memory_directory_hold(struct directory *directory);
+void memory_directory_release(struct directory *directory);
+
+/* A reachable host said hello, or fell silent: calls members_changed from the event loop. */
+void memory_directory_member(struct directory *directory, const struct in6_addr *address,
+			     enum directory_member_state state, uint64_t epoch);
+
+/* A member's negative acknowledgement; has_session of this host. Called at once. */
+void memory_directory_refused(struct directory *directory, const struct in6_addr *member,
+			      const struct flow *flow);
+bool memory_directory_has_session(struct directory *directory, const struct flow *flow);
+
+/* How often directory_refuse() and directory_get() were called, and the last refusal. */
+unsigned int memory_directory_refusals(struct directory *directory, struct in6_addr *member,
+				       struct flow *flow);
+unsigned int memory_directory_gets(struct directory *directory);
+
+#endif

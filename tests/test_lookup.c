@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The look-up's state machine, without a network: found, absent and timed out in every combination,
+ * and the two things that must never come out: a wrong absence, a disowned owner.
+ */
+#include "tests/unit.h"
+
+#include "fpmd/directory/lookup.h"
+
+#define MEMBERS 6
+#define DEADLINE_US 1000000
+
+static struct member_bits ring_bits, silent_bits;
+static struct lookup_view view;
+static struct lookup lookup;
+static struct lookup_step step;
+static const uint16_t REPLICAS[3] = {3, 1, 4};
+
+static void setup(void)
+{
+	memset(&ring_bits, 0, sizeof(ring_bits));
+	memset(&silent_bits, 0, sizeof(silent_bits));
+	for (uint16_t id = 0; id < MEMBERS; id++)
+		member_bits_set(&ring_bits, id);
+	view = (struct lookup_view){.ring = &ring_bits, .silent = &silent_bits, .members = MEMBERS};
+	lookup_start(&lookup, REPLICAS, 3, &view, 0, DEADLINE_US);
+}
+
+static void next(uint64_t now_us)
+{
+	lookup_next(&lookup, &view, now_us, &step);
+}
+
+static bool asks(uint16_t id)
+{
+	return member_bits_has(&step.ask, id);
+}
+
+static unsigned int asked_count(void)
+{
+	unsigned int count = 0;
+
+	for (uint16_t id = 0; id < MEMBERS; id++)
+		count += asks(id);
+	return count;
+}
+
+static struct record record_of(uint16_t owner, uint64_t version)
+{
+	struct record record = {.version = version, .owner_epoch = 1};
+
+	record.owner = address_from_ipv4(htonl(0x0a000000u + owner));
+	return record;
+}
+
+static bool reply(uint16_t from, enum get_status status, uint16_t owner, uint64_t version)
+{
+	struct record record = record_of(owner, version);
+
+	return lookup_answer(&lookup, from, status, &record, owner);
+}
+
+static void expect_found(uint16_t owner)
+{
+	struct record record = record_of(owner, 1);
+
+	ck_assert(step.done);
+	ck_assert(!step.any);
+	ck_assert_int_eq(step.answer, DIRECTORY_FOUND);
+	ck_assert(address_equal(&lookup.owner, &record.owner));
+}
+
+static void expect(enum directory_answer answer)
+{
+	ck_assert(step.done);
+	ck_assert_int_eq(step.answer, answer);
+}
+
+/* Misses from all that were asked and did not answer, until nothing new is asked. */
+static void miss_all(uint64_t now_us, int but)
+{
+	for (int turn = 0; turn < 10 && !step.done; turn++) {
+		for (uint16_t id = 0; id < MEMBERS; id++) {
+			if (id != but)
+				reply(id, GET_MISS, 0, 0);
+		}
+		next(now_us);
+	}
+}
+
+START_TEST(primary_answers)
+{
+	setup();
+	next(0);
+	ck_assert(asks(3));
+	ck_assert_uint_eq(asked_count(), 1);
+	ck_assert_uint_eq(step.wake_us, LOOKUP_HEDGE_US);
+	ck_assert(reply(3, GET_RECORD, 5, 10));
+	next(100);
+	expect_found(5);
+	ck_assert_uint_eq(lookup.messages, 1);
+}
+END_TEST
+
+START_TEST(hedges)
+{
+	setup();
+	next(0);
+	next(LOOKUP_HEDGE_US - 1);
+	ck_assert_uint_eq(asked_count(), 0);
+	next(LOOKUP_HEDGE_US);
+	ck_assert(asks(1));
+	ck_assert_uint_eq(asked_count(), 1);
+	ck_assert_uint_eq(step.wake_us, 2 * LOOKUP_HEDGE_US);
+	next(2 * LOOKUP_HEDGE_US);
+	ck_assert(asks(4));
+	ck_assert_uint_eq(asked_count(), 1);
+	ck_assert_uint_eq(step.wake_us, LOOKUP_ALL_US);
+	next(LOOKUP_ALL_US - 1);
+	ck_assert_uint_eq(asked_count(), 0);
+	ck_assert(reply(4, GET_RECORD, 2, 10));
+	next(LOOKUP_ALL_US - 1);
+	expect_found(2);
+	ck_assert_uint_eq(lookup.messages, 3);
+}
+END_TEST
+
+START_TEST(replicas_are_silent)
+{
+	setup();
+	next(0);
+	next(LOOKUP_ALL_US);
+	ck_assert(asks(0) && asks(2) && asks(5));
+	/* Everyone was asked once: this host without a message. */
+	ck_assert_uint_eq(lookup.messages, 5);
+	reply(0, GET_MISS, 0, 0);
+	reply(2, GET_CLAIM, 2, 1);
+	next(LOOKUP_ALL_US + 1);
+	expect_found(2);
+}
+END_TEST
+
+START_TEST(absent_is_proven_by_all)
+{
+	for (int without = -1; without < MEMBERS; without++) {
+		setup();
+		next(0);
+		miss_all(100, without);
+		if (without < 0) {
+			expect(DIRECTORY_ABSENT);
+			ck_assert_uint_eq(lookup.messages, MEMBERS - 1);
+			continue;
+		}
+		ck_assert(!step.done);
+		for (uint64_t now = 0; now < DEADLINE_US; now += 1000) {
+			miss_all(now, without);
+			next(now);
+			ck_assert(!step.done);
+		}
+		next(DEADLINE_US);
+		expect(DIRECTORY_TIMED_OUT);
+		ck_assert(!step.any);
+		ck_assert_uint_le(lookup.messages, MEMBERS - 1 + LOOKUP_REPEATS);
+	}
+}
+END_TEST
+
+START_TEST(last_one_claims)
+{
+	for (uint16_t owner = 0; owner < MEMBERS; owner++) {
+		setup();
+		next(0);
+		miss_all(100, owner);
+		ck_assert(!step.done || owner == 0);
+		if (member_bits_has(&lookup.asked, owner))
+			ck_assert(reply(owner, GET_CLAIM, owner, 1));
+		next(200);
+		expect_found(owner);
+	}
+}
+END_TEST
+
+START_TEST(incomplete_ring_proves_nothing)
+{
+	setup();
+	view.incomplete = true;
+	next(0);
+	miss_all(100, -1);
+	ck_assert(!step.done);
+	/* The host turns out to be a member: it is asked, too. */
+	member_bits_set(&ring_bits, 6);
+	view.members = 7;
+	view.incomplete = false;
+	next(500);
+	ck_assert(asks(6));
+	ck_assert_uint_eq(asked_count(), 0);
+	ck_assert(reply(6, GET_CLAIM, 6, 1));
+	next(600);
+	expect_found(6);
+	setup();
+	view.incomplete = true;
+	next(0);
+	miss_all(100, -1);
+	next(DEADLINE_US);
+	expect(DIRECTORY_TIMED_OUT);
+}
+END_TEST
+
+START_TEST(member_leaves)
+{
+	setup();
+	next(0);
+	miss_all(100, 5);
+	ck_assert(!step.done);
+	member_bits_clear(&ring_bits, 5);
+	next(200);
+	expect(DIRECTORY_ABSENT);
+}
+END_TEST
+
+START_TEST(disowned_record)
+{
+	/* 1 has a record that names 5; 5 says that it has no such session. */
+	setup();
+	next(0);
+	reply(3, GET_MISS, 0, 0);
+	next(1);
+	ck_assert(asks(1) && asks(4));
+	reply(4, GET_MISS, 0, 0);
+	next(2);
+	ck_assert(!step.done);
+	next(LOOKUP_ALL_US);
+	ck_assert(asks(5));
+	reply(5, GET_MISS, 0, 0);
+	reply(1, GET_RECORD, 5, 10);
+	next(LOOKUP_ALL_US + 1);
+	ck_assert(!step.done);
+	reply(0, GET_MISS, 0, 0);
+	reply(2, GET_MISS, 0, 0);
+	next(LOOKUP_ALL_US + 2);
+	expect(DIRECTORY_ABSENT);
+}
+END_TEST
+
+START_TEST(claim_beats_record)
+{
+	setup();
+	next(0);
+	next(LOOKUP_ALL_US);
+	reply(1, GET_RECORD, 5, 10);
+	next(LOOKUP_ALL_US + 100);
+	ck_assert(!step.done);
+	reply(2, GET_CLAIM, 2, 1);
+	next(LOOKUP_ALL_US + 200);
+	expect_found(2);
+	/* Without a claim the record counts after a while. */
+	setup();
+	next(0);
+	next(LOOKUP_ALL_US);
+	reply(1, GET_RECORD, 5, 10);
+	reply(3, GET_RECORD, 4, 11);
+	next(LOOKUP_ALL_US + 100);
+	ck_assert_uint_eq(step.wake_us, LOOKUP_ALL_US + LOOKUP_CLAIM_US);
+	next(step.wake_us);
+	expect_found(4);
+}
+END_TEST
+
+START_TEST(refused_owner_is_not_believed)
+{
+	struct record record = record_of(5, 1);
+
+	setup();
+	lookup_disbelieve(&lookup, &record.owner);
+	next(0);
+	reply(3, GET_RECORD, 5, 10);
+	next(1);
+	ck_assert(!step.done);
+	reply(1, GET_RECORD, 5, 10);
+	reply(4, GET_RECORD, 5, 10);
+	next(2);
+	ck_assert(asks(5));
+	/* Its own word counts. */
+	reply(5, GET_CLAIM, 5, 11);
+	next(3);
+	expect_found(5);
+}
+END_TEST
+
+START_TEST(stale_record_of_this_host)
+{
+	setup();
+	next(0);
+	reply(3, GET_RECORD, MEMBER_LOCAL, 10);
+	next(1);
+	ck_assert(!step.done);
+	miss_all(2, -1);
+	expect(DIRECTORY_ABSENT);
+}
+END_TEST
+
+START_TEST(owner_that_is_no_member)
+{
+	struct record record = record_of(77, 1);
+
+	setup();
+	next(0);
+	ck_assert(lookup_answer(&lookup, 3, GET_RECORD, &record, -1));
+	next(1);
+	expect_found(77);
+}
+END_TEST
+
+START_TEST(local_replica_first)
+{
+	const uint16_t replicas[3] = {3, 0, 4};
+
+	setup();
+	lookup_start(&lookup, replicas, 3, &view, 0, DEADLINE_US);
+	next(0);
+	ck_assert(asks(0));
+	ck_assert_uint_eq(asked_count(), 1);
+	ck_assert_uint_eq(lookup.messages, 0);
+	reply(0, GET_MISS, 0, 0);
+	next(0);
+	ck_assert(asks(3));
+	ck_assert_uint_eq(asked_count(), 1);
+	reply(3, GET_RECORD, 5, 1);
+	next(1);
+	expect_found(5);
+	ck_assert_uint_eq(lookup.messages, 1);
+}
+END_TEST
+
+START_TEST(silent_replica_last)
+{
+	setup();
+	member_bits_set(&silent_bits, 3);
+	lookup_start(&lookup, REPLICAS, 3, &view, 0, DEADLINE_US);
+	next(0);
+	ck_assert(asks(1));
+	ck_assert_uint_eq(asked_count(), 1);
+}
+END_TEST
+
+START_TEST(ring_of_one)
+{
+	const uint16_t replicas[3] = {0};
+
+	setup();
+	memset(&ring_bits, 0, sizeof(ring_bits));
+	member_bits_set(&ring_bits, 0);
+	lookup_start(&lookup, replicas, 1, &view, 0, DEADLINE_US);
+	next(0);
+	ck_assert(asks(0));
+	reply(0, GET_MISS, 0, 0);
+	next(0);
+	expect(DIRECTORY_ABSENT);
+	ck_assert_uint_eq(lookup.messages, 0);
+}
+END_TEST
+
+START_TEST(unasked_answers_do_not_count)
+{
+	setup();
+	next(0);
+	ck_assert(!reply(5, GET_CLAIM, 5, 1));
+	ck_assert(!reply(1, GET_MISS, 0, 0));
+	ck_assert(reply(3, GET_MISS, 0, 0));
+	ck_assert(!reply(3, GET_CLAIM, 3, 1));
+	ck_assert(
+		!lookup_answer(&lookup, UINT16_MAX, GET_MISS, &(struct record){.version = 1}, -1));
+}
+END_TEST
+
+/* Every combination of what six members know, in random order of answers and losses. */
+START_TEST(never_wrong)
+{
+	uint32_t state = 1;
+
+	for (int round = 0; round < 100000; round++) {
+		/* 0 miss, 1 record of 5, 2 claim, 3 no answer */
+		unsigned int says[MEMBERS];
+		bool heard_all = true, claimed = false, recorded = false, disowned;
+		uint64_t now = 0;
+
+		setup();
+		for (uint16_t id = 0; id < MEMBERS; id++) {
+			state = state * 1664525u + 1013904223u;
+			says[id] = (state >> 20) % 10;
+			says[id] = says[id] < 6 ? 0 : says[id] < 8 ? 1 : says[id] - 6;
+			if (says[id] == 2 && (state >> 8) % 4)
+				says[id] = 0;
+			if (says[id] == 3 && (id == MEMBER_LOCAL || (state >> 8) % 2))
+				says[id] = 0;
+			if (says[id] == 1 && id == 5)
+				says[id] = 0;
+			heard_all = heard_all && says[id] != 3;
+			claimed = claimed || says[id] == 2;
+			recorded = recorded || says[id] == 1;
+		}
+		disowned = says[5] == 0;
+		next(0);
+		while (!step.done) {
+			uint16_t first = (uint16_t)(state >> 16);
+			bool news = false;
+
+			for (uint16_t i = 0; i < MEMBERS; i++) {
+				uint16_t id = (uint16_t)((i + first) % MEMBERS);
+
+				if (says[id] == 3 || !member_bits_has(&lookup.asked, id))
+					continue;
+				state = state * 1664525u + 1013904223u;
+				if ((state >> 24) % 3 == 0)
+					continue;
+				news = reply(id, (enum get_status)says[id], says[id] == 2 ? id : 5,
+					     10) ||
+				       news;
+			}
+			now += news ? 10 : 1000;
+			ck_assert_uint_le(now, DEADLINE_US + 1000);
+			next(now);
+		}
+		ck_assert_uint_le(lookup.messages, (MEMBERS - 1) * (1 + LOOKUP_REPEATS));
+		switch (step.answer) {
+		case DIRECTORY_ABSENT:
+			ck_assert(heard_all && !claimed && (!recorded || disowned));
+			break;
+		case DIRECTORY_FOUND:
+			ck_assert(claimed || recorded);
+			break;
+		case DIRECTORY_TIMED_OUT:
+			ck_assert(!heard_all && !claimed);
+			break;
+		}
+	}
+}
+END_TEST
+
+UNIT_MAIN("lookup", primary_answers, hedges, replicas_are_silent, absent_is_proven_by_all,
+	  last_one_claims, incomplete_ring_proves_nothing, member_leaves, disowned_record,
+	  claim_beats_record, refused_owner_is_not_believed, stale_record_of_this_host,
+	  owner_that_is_no_member, local_replica_first, silent_replica_last, ring_of_one,
+	  unasked_answers_do_not_count, never_wrong)
