@@ -3,6 +3,7 @@
  * The rules of one family as libnftnl expressions: the order in which a server treats segments.
  * Builds messages into a batch, sends nothing. A failed allocation makes the batch fail.
  */
+#include <net/if_arp.h>
 #include <netinet/in.h>
 
 #include <linux/netfilter.h>
@@ -323,6 +324,7 @@ static void counter_put(const struct nft_family *family, struct nft_batch *batch
 static void prerouting_put(struct nft *nft, const struct nft_family *family,
 			   struct nft_batch *batch)
 {
+	uint16_t loopback = ARPHRD_LOOPBACK;
 	struct rule rule;
 
 	rule = rule_begin(nft, family, batch, "prerouting");
@@ -330,7 +332,10 @@ static void prerouting_put(struct nft *nft, const struct nft_family *family,
 	verdict(&rule, NFT_GOTO, "tunnel");
 	rule_end(&rule);
 
+	/* What this host sends to itself may carry any mark (SO_MARK). */
 	rule = rule_begin(nft, family, batch, "prerouting");
+	meta(&rule, NFT_META_IIFTYPE, NFTNL_EXPR_META_DREG, NFT_REG_1);
+	compare(&rule, NFT_CMP_NEQ, &loopback, sizeof(loopback));
 	match_mark(&rule, nft->options.mark_stray_bit);
 	verdict(&rule, NFT_GOTO, "stray");
 	rule_end(&rule);
