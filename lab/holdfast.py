@@ -67,14 +67,18 @@ class Holdfast:
         argv = [self.fpmd, "--user", "frr", "--socket", self._socket(network, server)]
         self.processes[server] = network.run.spawn(server, argv, f"{server}/fpmd.log")
 
-    def kill(self, network, server):
-        """kill -9. Its counters so far are kept for totals()."""
+    def retire(self, network, server):
+        """Takes down the counters of an fpmd that is about to die, for totals(). Returns its process."""
         process = self.processes.pop(server, None)
-        if not process:
-            return
-        for name, value in self.counters(network, server).items():
-            self.retired[name] = self.retired.get(name, 0) + value
-        network.run.stop([process], 9)
+        if process and process.poll() is None:
+            for name, value in self.counters(network, server).items():
+                self.retired[name] = self.retired.get(name, 0) + value
+        return process
+
+    def kill(self, network, server):
+        """kill -9."""
+        if process := self.retire(network, server):
+            network.run.stop([process], 9)
 
     def start_missing(self, network):
         for server in network.topology.servers:

@@ -149,12 +149,13 @@ class ServerCrash(Scenario):
         stage.dead = {victim}
         move_some(stage, {victim})
         stage.pause(1.0, 1.3)
+        fpmd = stage.holdfast and stage.holdfast.retire(stage.network, victim)
         stage.event(f"crash {victim}")
         stage.network.cut_node(victim)
         stage.network.kill_daemons(victim)
-        if stage.holdfast:
-            stage.holdfast.kill(stage.network, victim)
         stage.applications.stop(victim, signal.SIGKILL)
+        if fpmd:
+            stage.lab.run.stop([fpmd], signal.SIGKILL)
 
 
 class AppCrash(Scenario):
