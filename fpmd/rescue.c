@@ -169,13 +169,13 @@ static void stray_answer(void *arg, const struct directory_result *result)
 		if (!decision->owner)
 			decision->verdict = KERNEL_DROP;
 	}
-	log_debug(TOPIC_STRAYS, "strays: %s%s: %s%s, %u messages, %s %u segments",
+	log_debug(TOPIC_STRAYS, "strays: %s%s: %s%s in %llu ms, %u messages, %s %u segments",
 		  flow_text(&stray->key.flow, flow), facts.tunnelled ? " (by detour)" : "",
 		  result->answer == DIRECTORY_FOUND	? "owner "
 		  : result->answer == DIRECTORY_ABSENT	? "nobody has it"
 							: "no answer",
 		  result->answer == DIRECTORY_FOUND ? address_text(&result->owner, owner) : "",
-		  result->messages,
+		  (unsigned long long)(daemon_now_ms() - stray->asked_ms), result->messages,
 		  decision->verdict == KERNEL_DETOUR ? "detour for"
 		  : decision->verdict == KERNEL_LOCAL ? "local:"
 						      : "dropped",
