@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* See holdfast_config.h. Used in zebra's main pthread; the dataplane pthread has a copy. */
 #include <arpa/inet.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -308,17 +307,14 @@ int holdfast_marks_set(struct holdfast_config *config, uint32_t owner_mask, uint
 int holdfast_mark_parse(const char *text, uint32_t *mark, struct error *error)
 {
 	const char *digits = text;
-	unsigned long value;
-	char *end;
+	size_t count;
 
 	if (digits[0] == '0' && (digits[1] == 'x' || digits[1] == 'X'))
 		digits += 2;
-	errno = 0;
-	value = strtoul(digits, &end, 16);
-	if (*digits == '\0' || *digits == '-' || *digits == '+' || *end || errno ||
-	    end - digits > 8)
+	count = strspn(digits, "0123456789abcdefABCDEF");
+	if (count == 0 || count > 8 || digits[count])
 		return error_set(error, "%.40s is not a hexadecimal number of 32 bits", text);
-	*mark = (uint32_t)value;
+	*mark = (uint32_t)strtoul(digits, NULL, 16);
 	return 0;
 }
 

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <arpa/inet.h>
+#include <sys/socket.h>
+
+#include "fpm/frame.h"
+#include "fpm/holdfast.pb-c.h"
+#include "tests/unit.h"
+#include "zebra-plugin/holdfast_wire.h"
+
+static Holdfast__Frame *decode(const uint8_t *data, size_t size)
+{
+	struct frame frame;
+	Holdfast__Frame *message;
+
+	ck_assert_uint_gt(size, 0);
+	ck_assert_int_eq(frame_parse(data, size, &frame), FRAME_COMPLETE);
+	ck_assert_uint_eq(frame.size, size);
+	ck_assert_uint_eq(frame.type, FRAME_PROTOBUF);
+	message = holdfast__frame__unpack(NULL, frame.payload_size, frame.payload);
+	ck_assert_ptr_nonnull(message);
+	return message;
+}
+
+START_TEST(the_largest_configuration_fits)
+{
+	static struct holdfast_config config;
+	uint8_t data[HOLDFAST_CONFIG_FRAME_SIZE];
+	struct holdfast_prefix prefix = {.family = AF_INET6, .length = 128};
+	struct error error;
+	Holdfast__Frame *message;
+
+	holdfast_config_init(&config);
+	for (unsigned int i = 0; i < HOLDFAST_VIPS_MAX; i++) {
+		prefix.address[0] = 0x20;
+		prefix.address[15] = (uint8_t)i;
+		ck_assert_int_eq(holdfast_vip_add(&config, &prefix, &error), 0);
+	}
+	prefix.length = 64;
+	for (unsigned int i = 0; i < HOLDFAST_RANGES_MAX; i++) {
+		prefix.address[0] = 0xfd;
+		prefix.address[7] = (uint8_t)i;
+		ck_assert_int_eq(holdfast_range_add(&config, &prefix, &error), 0);
+	}
+	prefix.length = 128;
+	ck_assert_int_eq(holdfast_member_set(&config, &prefix, &error), 0);
+	memset(config.key_file, 'k', sizeof(config.key_file) - 1);
+	message = decode(data, holdfast_wire_config(&config, data, sizeof(data)));
+	ck_assert_int_eq(message->body_case, HOLDFAST__FRAME__BODY_CONFIG);
+	ck_assert_uint_eq(message->config->n_vips, HOLDFAST_VIPS_MAX);
+	ck_assert_uint_eq(message->config->n_member_ranges, HOLDFAST_RANGES_MAX);
+	ck_assert_uint_eq(message->config->n_local_members, 1);
+	ck_assert_uint_eq(message->config->local_members[0].len, 16);
+	ck_assert_uint_eq(message->config->tunnel_port, 4790);
+	ck_assert_uint_eq(message->config->pins_max, 1048576);
+	ck_assert_uint_eq(strlen(message->config->directory_key_file), HOLDFAST_KEY_FILE_SIZE - 1);
+	holdfast__frame__free_unpacked(message, NULL);
+	ck_assert_uint_eq(holdfast_wire_config(&config, data, 100), 0);
+}
+END_TEST
+
+START_TEST(the_largest_route_fits)
+{
+	static struct holdfast_route route;
+	uint8_t data[HOLDFAST_ROUTE_FRAME_SIZE];
+	Holdfast__Frame *message;
+
+	route.prefix.family = AF_INET6;
+	route.prefix.length = 128;
+	route.count = HOLDFAST_NEXT_HOPS_MAX;
+	for (size_t i = 0; i < route.count; i++) {
+		route.next_hops[i].gateway_size = 16;
+		memset(route.next_hops[i].interface, 'i', IF_NAMESIZE - 1);
+		route.next_hops[i].weight = UINT32_MAX;
+	}
+	message = decode(data, holdfast_wire_route(&route, data, sizeof(data)));
+	ck_assert_int_eq(message->body_case, HOLDFAST__FRAME__BODY_ROUTE);
+	ck_assert_uint_eq(message->route->n_next_hops, HOLDFAST_NEXT_HOPS_MAX);
+	ck_assert_uint_eq(message->route->next_hops[255]->gateway.len, 16);
+	holdfast__frame__free_unpacked(message, NULL);
+	route.count++;
+	ck_assert_uint_eq(holdfast_wire_route(&route, data, sizeof(data)), 0);
+}
+END_TEST
+
+START_TEST(a_withdrawn_route_has_no_next_hops)
+{
+	static struct holdfast_route route;
+	uint8_t data[HOLDFAST_ROUTE_FRAME_SIZE];
+	Holdfast__Frame *message;
+
+	route.prefix = (struct holdfast_prefix){AF_INET, 32, {192, 0, 2, 80}};
+	message = decode(data, holdfast_wire_route(&route, data, sizeof(data)));
+	ck_assert_uint_eq(message->route->n_next_hops, 0);
+	ck_assert_uint_eq(message->route->prefix->length, 32);
+	ck_assert_uint_eq(message->route->prefix->address.len, 4);
+	ck_assert_uint_eq(message->route->prefix->address.data[3], 80);
+	holdfast__frame__free_unpacked(message, NULL);
+	route.prefix = (struct holdfast_prefix){AF_INET, 32, {10, 255, 0, 3}};
+	route.connected = true;
+	route.count = 1;
+	memcpy(route.next_hops[0].interface, "lo", 3);
+	message = decode(data, holdfast_wire_route(&route, data, sizeof(data)));
+	ck_assert(message->route->connected);
+	ck_assert_uint_eq(message->route->next_hops[0]->gateway.len, 0);
+	ck_assert_str_eq(message->route->next_hops[0]->interface, "lo");
+	holdfast__frame__free_unpacked(message, NULL);
+}
+END_TEST
+
+START_TEST(small_frames)
+{
+	uint8_t data[HOLDFAST_SMALL_FRAME_SIZE];
+	Holdfast__Frame *message;
+
+	message = decode(data, holdfast_wire_replay_end(data, sizeof(data)));
+	ck_assert_int_eq(message->body_case, HOLDFAST__FRAME__BODY_REPLAY_END);
+	holdfast__frame__free_unpacked(message, NULL);
+	message = decode(data, holdfast_wire_show_request(UINT32_MAX, 5, true, data, sizeof(data)));
+	ck_assert_int_eq(message->body_case, HOLDFAST__FRAME__BODY_SHOW_REQUEST);
+	ck_assert_uint_eq(message->show_request->id, UINT32_MAX);
+	ck_assert_int_eq(message->show_request->topic, HOLDFAST__SHOW_REQUEST__TOPIC__COUNTERS);
+	ck_assert(message->show_request->json);
+	holdfast__frame__free_unpacked(message, NULL);
+	ck_assert_uint_eq(holdfast_wire_show_request(1, 1, true, data, 4), 0);
+}
+END_TEST
+
+UNIT_MAIN("holdfast_wire", the_largest_configuration_fits, the_largest_route_fits,
+	  a_withdrawn_route_has_no_next_hops, small_frames)
