@@ -97,6 +97,10 @@ START_TEST(incomplete)
 	ck_assert(member_set_incomplete(&set, 9000));
 	member_set_proven(&set, id_of("10.0.0.3"), 1, 9001);
 	ck_assert(!member_set_incomplete(&set, 9001));
+	/* A member that left just now may be back in a moment. */
+	routes(20000, NULL, NULL);
+	ck_assert(member_set_incomplete(&set, 20000 + MEMBER_LOST_MS - 1));
+	ck_assert(!member_set_incomplete(&set, 20000 + MEMBER_LOST_MS));
 }
 END_TEST
 

@@ -166,6 +166,7 @@ START_TEST(ends_everywhere)
 	struct published_entry *entry;
 	struct record_key key = key_make(1);
 	uint64_t now = 1;
+	uint16_t dead;
 
 	ring_make(SIX, 6);
 	add(1, 10);
@@ -195,9 +196,10 @@ START_TEST(ends_everywhere)
 	ck_assert_uint_gt(work(now, -1), 0);
 	ck_assert_uint_eq(published.waiting, 0);
 	/* A deletion is not tried for ever. */
+	dead = entry->holder[0];
 	published_end(&published, entry);
 	for (; now < 1000000; now += 100)
-		work(now, entry->holder[0]);
+		work(now, dead);
 	ck_assert_uint_eq(published.ending, 0);
 	published_free(&published);
 }

@@ -51,13 +51,15 @@ int member_find(const struct member_set *set, const struct in6_addr *address)
 	return -1;
 }
 
-static unsigned int member_unroute(struct member_set *set, uint16_t id)
+static unsigned int member_unroute(struct member_set *set, uint16_t id, uint64_t now_ms)
 {
 	struct member *member = &set->member[id];
 	unsigned int changed = MEMBER_CHANGED_STATE;
 
-	if (member_in_ring(set, id))
+	if (member_in_ring(set, id)) {
 		changed |= MEMBER_CHANGED_RING;
+		member->lost_ms = now_ms;
+	}
 	member->routed = false;
 	member->proven = false;
 	member->silent = false;
@@ -99,7 +101,7 @@ unsigned int member_set_routes(struct member_set *set, const struct in6_addr *ho
 	}
 	for (uint16_t id = 1; id < set->count; id++) {
 		if (set->member[id].routed && !member_bits_has(&wanted, id))
-			changed |= member_unroute(set, id);
+			changed |= member_unroute(set, id, now_ms);
 	}
 	for (size_t i = 0; i < count; i++) {
 		int id = member_find(set, &hosts[i]);
@@ -188,6 +190,9 @@ bool member_set_incomplete(const struct member_set *set, uint64_t now_ms)
 
 		if (member->routed && !member->proven &&
 		    now_ms < member->routed_ms + MEMBER_GRACE_MS)
+			return true;
+		if (!member->routed && member->lost_ms != 0 &&
+		    now_ms < member->lost_ms + MEMBER_LOST_MS)
 			return true;
 	}
 	return false;

@@ -18,6 +18,8 @@
 #define MEMBER_SILENT_MS 3000
 /* A host with a new route gets so long for its hello before it counts as no member at all. */
 #define MEMBER_GRACE_MS 3000
+/* A route may go and be back in a moment: for so long its host may still be a member. */
+#define MEMBER_LOST_MS 300
 
 /* A set of members by id. */
 struct member_bits {
@@ -46,6 +48,7 @@ struct member {
 	bool silent;
 	uint64_t epoch; /* newest that was proven, 0: none */
 	uint64_t routed_ms;
+	uint64_t lost_ms;  /* when it left the ring, 0: it did not */
 	uint64_t heard_ms; /* valid if epoch is not 0 */
 };
 
@@ -91,8 +94,8 @@ unsigned int member_set_tick(struct member_set *set, uint64_t now_ms);
 bool member_in_ring(const struct member_set *set, uint16_t id);
 
 /*
- * Might there be members that we do not know yet: no routes were given, or a host whose
- * route is new had no time for its hello? Then absence cannot be proven.
+ * Might there be members that we do not ask: no routes were given, a host whose route is new had no
+ * time for its hello, or a member lost its route just now? Then absence cannot be proven.
  */
 bool member_set_incomplete(const struct member_set *set, uint64_t now_ms);
 

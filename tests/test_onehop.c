@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Whole members of the directory over the loopback, without root: 127.0.0.1 and on, one event loop.
+ * The wall clock of this process can be set back, see tests/subdir.am: --wrap=clock_gettime.
+ */
+#include "tests/unit.h"
+
+#include <stdio.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "fpmd/directory/directory.h"
+
+#define NODES 3
+
+struct node {
+	struct directory *directory;
+	struct in6_addr address;
+	unsigned int refused;
+	bool knows; /* what has_session answers */
+};
+
+static struct event_base *base;
+static struct node node[NODES];
+static char key_path[] = "/tmp/holdfast-onehop-XXXXXX";
+static time_t clock_offset_s;
+
+int __real_clock_gettime(clockid_t clock, struct timespec *now);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
+{
+	int result = __real_clock_gettime(clock, now);
+
+	if (clock == CLOCK_REALTIME)
+		now->tv_sec += clock_offset_s;
+	return result;
+}
+
+static void on_refused(void *arg, const struct in6_addr *member, const struct flow *flow)
+{
+	((struct node *)arg)->refused++;
+}
+
+static bool has_session(void *arg, const struct flow *flow)
+{
+	return ((struct node *)arg)->knows;
+}
+
+static struct directory_options options_make(unsigned int number)
+{
+	struct directory_options options = {
+		.port = (uint16_t)(20000 + getpid() % 20000),
+		.replicas = 3,
+		.record_lifetime_s = 600,
+		.records_max = 10000,
+	};
+
+	snprintf(options.key_file, sizeof(options.key_file), "%s", key_path);
+	options.local = address_from_ipv4(htonl(0x7f000001u + number));
+	return options;
+}
+
+static int node_open(unsigned int number, uint16_t port, struct error *error)
+{
+	const struct directory_handlers handlers = {
+		.refused = on_refused,
+		.has_session = has_session,
+	};
+	struct directory_options options = options_make(number);
+
+	if (port != 0)
+		options.port = port;
+	node[number].address = options.local;
+	return directory_open(base, &options, &handlers, &node[number], &node[number].directory,
+			      error);
+}
+
+static void key_write(void)
+{
+	int fd = mkstemp(key_path);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(dprintf(fd, "1 %064d\n", 5), 67);
+	close(fd);
+}
+
+static void turn(unsigned int ms)
+{
+	struct timeval wait = {.tv_usec = (suseconds_t)ms * 1000};
+
+	event_base_loopexit(base, &wait);
+	event_base_dispatch(base);
+}
+
+static void all_routes(void)
+{
+	struct in6_addr hosts[NODES];
+
+	for (size_t i = 0; i < NODES; i++)
+		hosts[i] = address_from_ipv4(htonl(0x7f000001u + (uint32_t)i));
+	for (size_t i = 0; i < NODES; i++) {
+		if (node[i].directory != NULL)
+			directory_reachable_set(node[i].directory, hosts, NODES);
+	}
+}
+
+static size_t in_ring(size_t number)
+{
+	struct directory_member members[NODES];
+	size_t count = directory_members(node[number].directory, members, NODES);
+	size_t found = 0;
+
+	for (size_t i = 0; i < count; i++)
+		found += members[i].state == MEMBER_IN_RING;
+	return found;
+}
+
+static uint64_t counter(size_t number, const char *name)
+{
+	struct directory_counter all[128];
+	size_t count = directory_counters(node[number].directory, all, 128);
+
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(all[i].name, name) == 0)
+			return all[i].value;
+	}
+	ck_abort_msg("no counter %s", name);
+	return 0;
+}
+
+static struct directory_result result;
+static unsigned int results;
+
+static void on_result(void *arg, const struct directory_result *given)
+{
+	result = *given;
+	results++;
+}
+
+static void get(size_t number, const struct flow *flow)
+{
+	unsigned int before = results;
+
+	ck_assert_int_eq(directory_get(node[number].directory, flow, 500, on_result, NULL), 0);
+	ck_assert_uint_eq(results, before);
+	for (int i = 0; i < 100 && results == before; i++)
+		turn(10);
+	ck_assert_uint_eq(results, before + 1);
+}
+
+static void setup(void)
+{
+	struct error error = {""};
+
+	key_write();
+	base = event_base_new();
+	ck_assert_ptr_nonnull(base);
+	for (unsigned int i = 0; i < NODES; i++)
+		ck_assert_msg(node_open(i, 0, &error) == 0, "%s", error.text);
+	all_routes();
+	for (int i = 0; i < 200; i++) {
+		turn(10);
+		if (in_ring(0) == NODES && in_ring(1) == NODES && in_ring(2) == NODES)
+			return;
+	}
+	ck_abort_msg("no ring");
+}
+
+static void teardown(void)
+{
+	for (size_t i = 0; i < NODES; i++)
+		directory_close(node[i].directory);
+	event_base_free(base);
+	unlink(key_path);
+}
+
+START_TEST(three_members)
+{
+	struct flow flow = unit_flow(1000), other = unit_flow(1001);
+
+	setup();
+	ck_assert(directory_publish(node[0].directory, &flow));
+	ck_assert(!directory_publish(node[0].directory, &flow));
+	turn(50);
+	ck_assert_uint_eq(counter(0, "publish-waiting"), 0);
+	for (size_t i = 0; i < NODES; i++) {
+		get(i, &flow);
+		ck_assert_int_eq(result.answer, DIRECTORY_FOUND);
+		ck_assert(address_equal(&result.owner, &node[0].address));
+		ck_assert_uint_le(result.messages, 3);
+		get(i, &other);
+		ck_assert_int_eq(result.answer, DIRECTORY_ABSENT);
+		ck_assert_uint_eq(result.messages, NODES - 1);
+	}
+	/* Not published, but in a kernel. */
+	node[1].knows = true;
+	get(2, &other);
+	ck_assert_int_eq(result.answer, DIRECTORY_FOUND);
+	ck_assert(address_equal(&result.owner, &node[1].address));
+	node[1].knows = false;
+	directory_refuse(node[0].directory, &node[2].address, &flow);
+	turn(50);
+	ck_assert_uint_eq(node[2].refused, 1);
+	directory_withdraw(node[0].directory, &flow);
+	turn(50);
+	get(2, &flow);
+	ck_assert_int_eq(result.answer, DIRECTORY_ABSENT);
+	ck_assert_uint_eq(directory_published_count(node[0].directory), 0);
+	teardown();
+}
+END_TEST
+
+START_TEST(lost_member_is_in_doubt_first)
+{
+	struct flow flow = unit_flow(1000);
+	unsigned int before;
+
+	setup();
+	directory_reachable_set(node[0].directory, &node[1].address, 1);
+	before = results;
+	ck_assert_int_eq(directory_get(node[0].directory, &flow, 100, on_result, NULL), 0);
+	turn(150);
+	ck_assert_uint_eq(results, before + 1);
+	ck_assert_int_eq(result.answer, DIRECTORY_TIMED_OUT);
+	turn(250);
+	get(0, &flow);
+	ck_assert_int_eq(result.answer, DIRECTORY_ABSENT);
+	/* Its route is gone: what it sends is not even opened. */
+	before = (unsigned int)counter(0, "from-stranger");
+	directory_refuse(node[2].directory, &node[0].address, &flow);
+	turn(50);
+	ck_assert_uint_gt(counter(0, "from-stranger"), before);
+	ck_assert_uint_eq(node[0].refused, 0);
+	teardown();
+}
+END_TEST
+
+START_TEST(no_routes_prove_nothing)
+{
+	struct flow flow = unit_flow(1000);
+	struct error error;
+
+	key_write();
+	base = event_base_new();
+	ck_assert_int_eq(node_open(0, 0, &error), 0);
+	get(0, &flow);
+	ck_assert_int_eq(result.answer, DIRECTORY_TIMED_OUT);
+	directory_reachable_set(node[0].directory, NULL, 0);
+	get(0, &flow);
+	ck_assert_int_eq(result.answer, DIRECTORY_ABSENT);
+	ck_assert_uint_eq(result.messages, 0);
+	/* Open look-ups end silently with the directory. */
+	ck_assert_int_eq(directory_get(node[0].directory, &flow, 100, on_result, NULL), 0);
+	teardown();
+}
+END_TEST
+
+/* One life of member 1 in a process of its own: publishes one session, ends when that is confirmed.
+ */
+static void life(time_t offset_s, uint16_t port, const struct flow *flow)
+{
+	struct error error;
+	int status;
+	pid_t child = fork();
+
+	ck_assert_int_ge(child, 0);
+	if (child == 0) {
+		clock_offset_s = offset_s;
+		memset(node, 0, sizeof(node));
+		base = event_base_new();
+		if (base == NULL || node_open(1, port, &error) != 0)
+			_exit(1);
+		all_routes();
+		directory_publish(node[1].directory, flow);
+		for (int i = 0; i < 300; i++) {
+			turn(10);
+			if (counter(1, "confirmed") > 0 && counter(1, "publish-waiting") == 0)
+				_exit(0);
+		}
+		_exit(2);
+	}
+	for (int i = 0; i < 500; i++) {
+		turn(10);
+		if (waitpid(child, &status, WNOHANG) == child) {
+			ck_assert_int_eq(WEXITSTATUS(status), 0);
+			return;
+		}
+	}
+	ck_abort_msg("member 1 hangs");
+}
+
+static uint64_t epoch_of_1(void)
+{
+	struct directory_member members[NODES];
+	size_t count = directory_members(node[0].directory, members, NODES);
+
+	for (size_t i = 0; i < count; i++) {
+		if (address_equal(&members[i].address, &node[1].address))
+			return members[i].epoch;
+	}
+	return 0;
+}
+
+START_TEST(clock_went_back)
+{
+	struct flow first = unit_flow(1000), second = unit_flow(1001);
+	struct in6_addr hosts[2];
+	struct error error;
+	uint64_t epoch;
+	uint16_t port = options_make(0).port;
+
+	key_write();
+	base = event_base_new();
+	ck_assert_int_eq(node_open(0, 0, &error), 0);
+	hosts[0] = node[1].address = address_from_ipv4(htonl(0x7f000002u));
+	directory_reachable_set(node[0].directory, hosts, 1);
+	life(0, port, &first);
+	get(0, &first);
+	ck_assert_int_eq(result.answer, DIRECTORY_FOUND);
+	epoch = epoch_of_1();
+	ck_assert_uint_gt(epoch, 0);
+	/* An hour back: it learns that its epoch is not new, takes a newer one, its old records are
+	 * void. */
+	life(-3600, port, &second);
+	ck_assert_uint_gt(epoch_of_1(), epoch);
+	get(0, &second);
+	ck_assert_int_eq(result.answer, DIRECTORY_FOUND);
+	ck_assert(address_equal(&result.owner, &node[1].address));
+	get(0, &first);
+	ck_assert_int_eq(result.answer, DIRECTORY_TIMED_OUT);
+	teardown();
+}
+END_TEST
+
+START_TEST(errors_name_cause)
+{
+	struct directory_options options;
+	const struct directory_handlers handlers = {0};
+	struct directory *directory;
+	struct error error;
+
+	key_write();
+	base = event_base_new();
+	options = options_make(0);
+	options.local = unit_address("192.0.2.1");
+	ck_assert_int_eq(directory_open(base, &options, &handlers, NULL, &directory, &error), -1);
+	ck_assert_ptr_nonnull(strstr(error.text, "192.0.2.1 is no address of this host"));
+	ck_assert_int_eq(node_open(0, 0, &error), 0);
+	ck_assert_int_eq(node_open(0, 0, &error), -1);
+	ck_assert_ptr_nonnull(strstr(error.text, "in use"));
+	options = options_make(1);
+	snprintf(options.key_file, sizeof(options.key_file), "/nonexistent");
+	ck_assert_int_eq(directory_open(base, &options, &handlers, NULL, &directory, &error), -1);
+	ck_assert_ptr_nonnull(strstr(error.text, "/nonexistent is missing"));
+	options = options_make(1);
+	options.replicas = 4;
+	ck_assert_int_eq(directory_open(base, &options, &handlers, NULL, &directory, &error), -1);
+	options = options_make(1);
+	options.port = 0;
+	ck_assert_int_eq(directory_open(base, &options, &handlers, NULL, &directory, &error), -1);
+	teardown();
+}
+END_TEST
+
+UNIT_MAIN("onehop", three_members, lost_member_is_in_doubt_first, no_routes_prove_nothing,
+	  clock_went_back, errors_name_cause)
