@@ -9,12 +9,17 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -25,6 +30,9 @@
 
 #define VIP "192.0.2.80"
 #define CLIENT "198.51.100.7"
+#define OTHER "198.51.100.8"
+#define VIP6 "2001:db8::80"
+#define CLIENT6 "2001:db8:1::7"
 #define STRAY 0x80000000u
 #define TUNNEL 0x40000000u
 #define OWNERS 0x00000fffu
@@ -88,12 +96,72 @@ static void open_it(void)
 	ok(nft_setup(nft, &error));
 }
 
+static int own_net, peer_net;
+
+/* A second namespace for the client; its process lives as long as the test. */
+static pid_t peer_start(void)
+{
+	int ready[2];
+	char byte;
+	pid_t pid;
+
+	ck_assert_int_eq(pipe(ready), 0);
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (unshare(CLONE_NEWNET) || write(ready[1], "r", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	close(ready[1]);
+	return pid;
+}
+
+static int net_open(pid_t pid)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	ck_assert_int_ge(fd, 0);
+	return fd;
+}
+
+static int peer_socket(int family, int type)
+{
+	int fd;
+
+	ck_assert_int_eq(setns(peer_net, CLONE_NEWNET), 0);
+	fd = socket(family, type, 0);
+	ck_assert_int_eq(setns(own_net, CLONE_NEWNET), 0);
+	ck_assert_int_ge(fd, 0);
+	return fd;
+}
+
+/* The server with the VIP; the client behind device hfin. */
 static void setup(void)
 {
+	pid_t peer;
+
 	ck_assert_int_eq(unshare(CLONE_NEWNET), 0);
+	peer = peer_start();
+	own_net = net_open(getpid());
+	peer_net = net_open(peer);
 	address_parse("10.255.0.3", &options.local_members[0]);
-	run_ok("ip link set lo up && ip addr add " VIP "/32 dev lo && "
-	       "ip addr add " CLIENT "/32 dev lo");
+	run_ok("ip link set lo up; ip addr add " VIP "/32 dev lo; ip addr add " VIP6 "/128 dev lo; "
+	       "ip link add hfin type veth peer name far netns %d; ip link set hfin up; "
+	       "ip addr add 10.9.0.1/24 dev hfin; ip addr add fd09::1/64 dev hfin nodad; "
+	       "n='nsenter -t %d -n ip'; $n link set far up; $n addr add 10.9.0.2/24 dev far; "
+	       "for a in " CLIENT " " OTHER "; do $n addr add $a/32 dev far; "
+	       "ip route add $a via 10.9.0.2; done; $n route add default via 10.9.0.1; "
+	       "$n addr add fd09::2/64 dev far nodad; $n addr add " CLIENT6 "/128 dev far nodad; "
+	       "$n route add default via fd09::1 && ip route add " CLIENT6 " via fd09::2",
+	       (int)peer, (int)peer);
 }
 
 static void teardown(void)
@@ -431,6 +499,14 @@ START_TEST(others_change_rules)
 	ck_assert_int_eq(ask("nft list chain ip holdfast tunnel | grep -c drop"), 2);
 
 	what[0] = 0;
+	run_ok("nft 'add table ip holdfast { flags dormant; }'");
+	loop(base, 1200);
+	ck_assert_str_eq(what, "table changed by another program");
+	ok(nft_repair(nft, &restored, &error));
+	ck_assert_uint_eq(restored, 0);
+	ck_assert_int_eq(ask("nft list table ip holdfast | grep -c dormant"), 0);
+
+	what[0] = 0;
 	run_ok("nft delete element ip holdfast pins '{ 10.0.0.0 . 1034 . " VIP " . 80 }'; "
 	       "nft add element ip holdfast pins '{ 10.0.9.0 . 1034 . " VIP " . 80 : drop }'");
 	run_ok("nft delete element ip holdfast pins '{ 10.0.0.0 . 1035 . " VIP " . 80 }'; "
@@ -501,6 +577,26 @@ struct pair {
 	size_t sent, got;
 };
 
+static void pair_connect6(struct pair *pair)
+{
+	struct sockaddr_in6 vip = {.sin6_family = AF_INET6, .sin6_port = htons(80)};
+	struct sockaddr_in6 client = {.sin6_family = AF_INET6, .sin6_port = htons(++client_port)};
+
+	memset(pair, 0, sizeof(*pair));
+	inet_pton(AF_INET6, VIP6, &vip.sin6_addr);
+	inet_pton(AF_INET6, CLIENT6, &client.sin6_addr);
+	pair->listener = socket(AF_INET6, SOCK_STREAM, 0);
+	ck_assert_int_eq(bind(pair->listener, (void *)&vip, sizeof(vip)), 0);
+	ck_assert_int_eq(listen(pair->listener, 5), 0);
+	pair->client = peer_socket(AF_INET6, SOCK_STREAM);
+	ck_assert_int_eq(bind(pair->client, (void *)&client, sizeof(client)), 0);
+	ck_assert_int_eq(connect(pair->client, (void *)&vip, sizeof(vip)), 0);
+	pair->server = accept(pair->listener, NULL, NULL);
+	ck_assert_int_ge(pair->server, 0);
+	fcntl(pair->client, F_SETFL, O_NONBLOCK);
+	fcntl(pair->server, F_SETFL, O_NONBLOCK);
+}
+
 static void pair_connect(struct pair *pair)
 {
 	struct sockaddr_in vip = {.sin_family = AF_INET, .sin_port = htons(80)};
@@ -514,7 +610,7 @@ static void pair_connect(struct pair *pair)
 	setsockopt(pair->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	ck_assert_int_eq(bind(pair->listener, (void *)&vip, sizeof(vip)), 0);
 	ck_assert_int_eq(listen(pair->listener, 5), 0);
-	pair->client = socket(AF_INET, SOCK_STREAM, 0);
+	pair->client = peer_socket(AF_INET, SOCK_STREAM);
 	ck_assert_int_eq(bind(pair->client, (void *)&client, sizeof(client)), 0);
 	ck_assert_int_eq(connect(pair->client, (void *)&vip, sizeof(vip)), 0);
 	pair->server = accept(pair->listener, NULL, NULL);
@@ -565,6 +661,47 @@ static uint64_t counter_value(const char *name)
 		if (strcmp(counters[i].name, name) == 0)
 			return counters[i].value;
 	ck_abort_msg("no counter %s", name);
+}
+
+static uint64_t counter_of_nft(const char *name)
+{
+	struct kernel_counter counters[NFT_COUNTERS_MAX];
+	size_t count = nft_counters(nft, counters, NFT_COUNTERS_MAX);
+
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(counters[i].name, name) == 0)
+			return counters[i].value;
+	ck_abort_msg("no counter %s", name);
+}
+
+/* UDP from 198.51.100.9 to 203.0.114.2, out of device *from* to the MAC address of *to*. */
+static void frame_send(const char *from, const char *to, int count)
+{
+	uint8_t frame[60] = {[12] = 8,	 [14] = 0x45, [17] = 29, [22] = 64, [23] = IPPROTO_UDP,
+			     [26] = 198, 51,	      100,	 9,	    203,
+			     0,		 114,	      2,	 0,	    9,
+			     0,		 9,	      0,	 9};
+	struct sockaddr_ll link = {.sll_family = AF_PACKET, .sll_halen = 6};
+	int fd = socket(AF_PACKET, SOCK_RAW, 0);
+	struct ifreq request = {0};
+	uint32_t sum = 0;
+
+	ck_assert_int_ge(fd, 0);
+	snprintf(request.ifr_name, IFNAMSIZ, "%s", to);
+	ck_assert_int_eq(ioctl(fd, SIOCGIFHWADDR, &request), 0);
+	memcpy(frame, request.ifr_hwaddr.sa_data, 6);
+	for (int i = 14; i < 34; i += 2)
+		sum += (uint32_t)(frame[i] << 8 | frame[i + 1]);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = ~((sum & 0xffff) + (sum >> 16));
+	frame[24] = (uint8_t)(sum >> 8);
+	frame[25] = (uint8_t)sum;
+	link.sll_ifindex = (int)if_nametoindex(from);
+	while (count--)
+		ck_assert_int_eq(sendto(fd, frame, sizeof(frame), 0, (void *)&link, sizeof(link)),
+				 60);
+	close(fd);
+	usleep(20000);
 }
 
 START_TEST(queue_gives_verdicts)
@@ -692,6 +829,231 @@ START_TEST(held_and_closed)
 	usleep(20000);
 	queue_close(queue);
 	ck_assert_int_eq(passed("foreign"), 0);
+	event_base_free(base);
+}
+END_TEST
+
+static void udp_send(const char *from, const char *to, uint16_t port, size_t count)
+{
+	struct sockaddr_in source = {.sin_family = AF_INET};
+	struct sockaddr_in target = {.sin_family = AF_INET, .sin_port = htons(port)};
+	int fd = peer_socket(AF_INET, SOCK_DGRAM);
+
+	inet_pton(AF_INET, from, &source.sin_addr);
+	inet_pton(AF_INET, to, &target.sin_addr);
+	ck_assert_int_eq(bind(fd, (void *)&source, sizeof(source)), 0);
+	while (count--)
+		sendto(fd, "x", 1, 0, (void *)&target, sizeof(target));
+	close(fd);
+}
+
+/* hfin stands in for the tunnel. */
+START_TEST(tunnel_delivers_or_drops)
+{
+	struct event_base *base = event_base_new();
+	struct in6_addr vip;
+	struct pair pair;
+
+	ok(nft_open(&options, "hfin", &nft, &error));
+	ok(nft_setup(nft, &error));
+	address_parse(VIP, &vip);
+	ok(nft_vips_set(nft, &vip, 1, &error));
+	ok(queue_open(base, &options, stray_take, NULL, &queue, &error));
+	ok(queue_start(queue, &error));
+
+	run_ok("ip addr add 192.0.2.81/32 dev lo");
+	udp_send(CLIENT, "192.0.2.81", 9, 3);
+	ck_assert_uint_eq(counter_value("tunnel-not-a-vip"), 3);
+	udp_send(CLIENT, VIP, 9, 4);
+	ck_assert_uint_eq(counter_value("tunnel-not-tcp"), 4);
+
+	pair_connect(&pair);
+	ck_assert_uint_eq(transfer(&pair, base, 1000, 2), 1000);
+
+	/* no session at the owner: fpmd learns who sent it */
+	marks_load(TUNNEL | 0x4000 | 9);
+	next_verdict = KERNEL_LOCAL;
+	strays = 0;
+	ck_assert_uint_eq(transfer(&pair, base, 1000, 2), 1000);
+	ck_assert_uint_ge(strays, 1);
+	ck_assert(last_stray.tunnelled);
+	ck_assert_uint_eq(last_stray.sender_id, 9);
+	ck_assert_int_ge(passed("foreign"), 1);
+	ck_assert_uint_ge(counter_value("tunnel-no-session"), 1);
+
+	/* without the tunnel's bit an owner's id does not stay in the mark */
+	run_ok("nft delete table ip test");
+	marks_load(0x4000 | 9);
+	strays = 0;
+	ck_assert_uint_eq(transfer(&pair, base, 1000, 2), 1000);
+	ck_assert_uint_eq(strays, 0);
+	ck_assert_int_ge(passed("foreign"), 1);
+	queue_close(queue);
+	event_base_free(base);
+}
+END_TEST
+
+START_TEST(only_members_reach_the_tunnel_port)
+{
+	struct in6_addr member;
+
+	open_it();
+	address_parse(OTHER, &member);
+	ok(nft_members_set(nft, &member, 1, &error));
+	udp_send(CLIENT, VIP, 4790, 5);
+	udp_send(OTHER, VIP, 4790, 7);
+	udp_send(CLIENT, VIP, 4791, 9);
+	ck_assert_uint_eq(counter_of_nft("tunnel-not-a-member"), 5);
+}
+END_TEST
+
+START_TEST(nothing_else_is_forwarded)
+{
+	unsigned int uplinks[1];
+
+	open_it();
+	run_ok("ip link add in0 type veth peer name far && ip link set in0 up && "
+	       "ip link set far up && ip link add out0 type veth peer name gone && "
+	       "ip link set out0 up && ip link set gone up && "
+	       "ip addr add 203.0.113.1/24 dev in0 && ip addr add 203.0.114.1/24 dev out0 && "
+	       "ip neigh add 203.0.114.2 lladdr 02:00:00:00:00:02 dev out0 && "
+	       "for s in ip_forward=1 conf.all.rp_filter=0 conf.in0.rp_filter=0; do "
+	       "sysctl -qw net.ipv4.$s; done && ip route add 198.51.100.9 dev in0");
+	run_ok("nft 'add table ip test; add chain ip test after { type filter hook postrouting priority 0; }; "
+	       "add rule ip test after oifname out0 ip daddr 203.0.114.2 counter'");
+	uplinks[0] = if_nametoindex("in0");
+	ck_assert_uint_ne(uplinks[0], 0);
+	frame_send("far", "in0", 3);
+	ck_assert_uint_eq(counter_of_nft("transit-refused"), 0);
+	ck_assert_int_eq(
+		ask("nft list chain ip test after | sed -n 's/.*packets \\([0-9]*\\).*/\\1/p'"), 3);
+	ok(nft_uplinks_set(nft, uplinks, 1, &error));
+	frame_send("far", "in0", 4);
+	ck_assert_uint_eq(counter_of_nft("transit-refused"), 4);
+	ck_assert_int_eq(
+		ask("nft list chain ip test after | sed -n 's/.*packets \\([0-9]*\\).*/\\1/p'"), 3);
+	nft_close(nft);
+
+	/* out0 stands in for the tunnel: into it with an owner's id only */
+	ok(nft_open(&options, "out0", &nft, &error));
+	ok(nft_setup(nft, &error));
+	ok(nft_uplinks_set(nft, uplinks, 1, &error));
+	frame_send("far", "in0", 5);
+	ck_assert_uint_eq(counter_of_nft("tunnel-not-forwarded"), 5);
+	run_ok("nft 'add chain ip test before { type filter hook prerouting priority -300; }; "
+	       "add rule ip test before ip daddr 203.0.114.2 meta mark set 0x4007'");
+	frame_send("far", "in0", 6);
+	ck_assert_uint_eq(counter_of_nft("tunnel-not-forwarded"), 5);
+	ck_assert_int_eq(
+		ask("nft list chain ip test after | sed -n 's/.*packets \\([0-9]*\\).*/\\1/p'"), 9);
+	ck_assert_uint_eq(counter_of_nft("transit-refused"), 4);
+}
+END_TEST
+
+START_TEST(flood_is_bounded)
+{
+	struct event_base *base = event_base_new();
+	uint64_t dropped, unparsed;
+
+	open_it();
+	ok(queue_open(base, &options, stray_take, NULL, &queue, &error));
+	ok(queue_start(queue, &error));
+	run_ok("nft 'add table ip test; add chain ip test before { type filter hook prerouting priority -300; }; "
+	       "add rule ip test before ip saddr " CLIENT " meta mark set 0x80000000'");
+	udp_send(CLIENT, VIP, 9, 40000);
+	loop(base, 500);
+	dropped = counter_value("queue-dropped");
+	unparsed = counter_value("queue-unparsed");
+	printf("40000 strays at once: %lu held and judged, %lu dropped by the full queue\n",
+	       unparsed, dropped);
+	ck_assert_uint_le(dropped + unparsed, 40000);
+	ck_assert_uint_ge(dropped + unparsed, 30000);
+	ck_assert_uint_ge(unparsed, 10000);
+	ck_assert_uint_eq(counter_value("queue-waiting"), 0);
+	/* and it goes on */
+	udp_send(CLIENT, VIP, 9, 10);
+	loop(base, 50);
+	ck_assert_uint_eq(counter_value("queue-unparsed"), unparsed + 10);
+	queue_close(queue);
+	event_base_free(base);
+}
+END_TEST
+
+START_TEST(both_families)
+{
+	struct event_base *base = event_base_new();
+	struct kernel_pin_change *changes;
+	struct in6_addr vips[2];
+	struct pair pair;
+	struct seen seen;
+	char what[96] = "";
+	size_t restored;
+
+	address_parse("2001:db8:ffff::3", &options.local_members[1]);
+	open_it();
+	address_parse(VIP, &vips[0]);
+	address_parse(VIP6, &vips[1]);
+	ok(nft_vips_set(nft, vips, 2, &error));
+	ck_assert_int_eq(ask("nft list set ip6 holdfast vips | grep -c 2001:db8::80"), 1);
+	ok(nft_owner_add(nft, 1, &error));
+	ok(nft_owner_add(nft, 2, &error));
+	changes = changes_make(0, 20000, 0, 1);
+	for (size_t i = 0; i < 20000; i += 2) {
+		address_parse(CLIENT6, &changes[i].flow.client);
+		changes[i].flow.vip = vips[1];
+	}
+	ck_assert_uint_eq(nft_pins_change(nft, changes, 20000), 0);
+	seen = dump();
+	ck_assert_uint_eq(seen.by_owner[1], 20000);
+	ck_assert_int_eq(ask("nft list map ip6 holdfast pins | grep -o owner_1 | wc -l"), 10000);
+	nft_close(nft);
+	open_it();
+	ck_assert_uint_eq(dump().count, 20000);
+	ok(nft_watch(nft, base, changed, what, &error));
+	run_ok("nft delete table ip6 holdfast");
+	loop(base, 100);
+	ck_assert_msg(strstr(what, "another program"), "%s", what);
+	ck_assert_int_eq(nft_vips_set(nft, vips, 2, &error), -1); /* the table is gone */
+	ok(nft_repair(nft, &restored, &error));
+	ck_assert_uint_eq(restored, 10000);
+	ok(nft_vips_set(nft, vips, 2, &error));
+	ck_assert_uint_eq(dump().count, 20000);
+
+	/* a pin and the queue */
+	ok(queue_open(base, &options, stray_take, NULL, &queue, &error));
+	ok(queue_start(queue, &error));
+	pair_connect6(&pair);
+	run_ok("nft 'add table ip6 test; add chain ip6 test before { type filter hook prerouting priority -300; }; "
+	       "add rule ip6 test before ip6 saddr " CLIENT6
+	       " tcp flags & syn == 0 meta mark set 0x80004000; "
+	       "add chain ip6 test after { type filter hook prerouting priority -100; }; "
+	       "add rule ip6 test after meta mark 0x4002 counter'");
+	next_verdict = KERNEL_LOCAL;
+	strays = 0;
+	ck_assert_uint_eq(transfer(&pair, base, 100000, 3), 100000);
+	ck_assert_uint_ge(strays, 2);
+	ck_assert(address_equal(&last_stray.flow.vip, &vips[1]));
+	ck_assert_uint_eq(last_stray.flow.client_port, client_port);
+	changes[0].flow = last_stray.flow;
+	changes[0].old_owner = 0;
+	changes[0].new_owner = 2;
+	ck_assert_uint_eq(nft_pins_change(nft, changes, 1), 0);
+	free(changes);
+	strays = 0;
+	ck_assert_uint_eq(transfer(&pair, base, 100000, 3), 100000);
+	ck_assert_uint_eq(strays, 0);
+	ck_assert_int_ge(
+		ask("nft list chain ip6 test after | sed -n 's/.*packets \\([0-9]*\\).*/\\1/p'"),
+		2);
+	queue_close(queue);
+	nft_close(nft);
+
+	/* IPv6 is configured no more: its table goes */
+	memset(&options.local_members[1], 0, 16);
+	open_it();
+	ck_assert_int_eq(ask("nft list tables ip6 | grep -c holdfast"), 0);
+	ck_assert_uint_eq(dump().count, 10000);
+	teardown();
 	event_base_free(base);
 }
 END_TEST
@@ -838,6 +1200,11 @@ static Suite *suite(void)
 	tcase_add_test(c, queue_gives_verdicts);
 	tcase_add_test(c, pins_and_queue_off);
 	tcase_add_test(c, held_and_closed);
+	tcase_add_test(c, tunnel_delivers_or_drops);
+	tcase_add_test(c, only_members_reach_the_tunnel_port);
+	tcase_add_test(c, nothing_else_is_forwarded);
+	tcase_add_test(c, flood_is_bounded);
+	tcase_add_test(c, both_families);
 	tcase_add_test(c, translated_by_iptables);
 	tcase_add_test(c, translated_by_docker);
 	tcase_add_test(c, translated_by_kube_proxy);

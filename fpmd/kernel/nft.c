@@ -43,7 +43,7 @@ static const struct nft_family families[2] = {
 /* What is there of a family before we change it. */
 struct found {
 	const struct nft_family *family;
-	bool table, pins;
+	bool table, dormant, pins;
 	bool fits[NFT_SETS], pins_fit;
 	char sets[SETS_FOUND_MAX][NAME_SIZE];
 	size_t sets_count;
@@ -169,7 +169,16 @@ out:
 
 static int found_table(const struct nlmsghdr *message, void *arg)
 {
-	((struct found *)arg)->table = true;
+	struct nftnl_table *table = nftnl_table_alloc();
+	struct found *found = arg;
+
+	if (!table)
+		return -ENOMEM;
+	found->table = true;
+	if (nftnl_table_nlmsg_parse(message, table) == 0)
+		found->dormant =
+			nftnl_table_get_u32(table, NFTNL_TABLE_FLAGS) & NFT_TABLE_F_DORMANT;
+	nftnl_table_free(table);
 	return 0;
 }
 
@@ -319,12 +328,32 @@ static bool queue_is_missing(const struct nft_failure *failure)
 		failure->error == -EINVAL || failure->error == -EPROTONOSUPPORT);
 }
 
+/* The kernel refuses to wake a table in the transaction that changes its chains. */
+static int tables_wake(struct nft *nft, const struct found *found, struct error *error)
+{
+	struct nft_failure failure;
+	struct nft_batch batch;
+
+	if (!found[0].dormant && !found[1].dormant)
+		return 0;
+	nft_batch_begin(&batch, &nft->link);
+	for (int i = 0; i < 2; i++)
+		if (found[i].dormant)
+			table_put(&nft->families[i], &batch, NFT_MSG_NEWTABLE, 0,
+				  "table " NFT_TABLE);
+	if (nft_batch_send(&batch, &failure))
+		return nft_failure_error(&failure, "cannot wake", error);
+	return 0;
+}
+
 /* One transaction for all tables; tries the ways to queue until the kernel has one. */
 static int tables_apply(struct nft *nft, const struct found *found, size_t *pins,
 			struct error *error)
 {
 	struct nft_failure failure;
 
+	if (tables_wake(nft, found, error))
+		return -1;
 	if (nft->queue_off) {
 		nft->queue_kind = NFT_QUEUE_NONE;
 		snprintf(nft->queue_text, sizeof(nft->queue_text), "off");
@@ -637,6 +666,14 @@ int nft_owner_counter(struct nft *nft, uint16_t id, uint64_t *packets, uint64_t 
 	return 0;
 }
 
+static void counter_add(struct kernel_counter *out, size_t max, size_t *used, const char *name,
+			const char *help, uint64_t value)
+{
+	if (*used < max)
+		out[*used] = (struct kernel_counter){name, help, value};
+	(*used)++;
+}
+
 size_t nft_counters(struct nft *nft, struct kernel_counter *out, size_t max)
 {
 	struct counted counted = {0};
@@ -644,14 +681,11 @@ size_t nft_counters(struct nft *nft, struct kernel_counter *out, size_t max)
 
 	if (count(nft, &counted))
 		return 0;
-	for (size_t i = 0; i < nft_counters_count && used < max; i++)
-		out[used++] = (struct kernel_counter){nft_counter_names[i], nft_counter_help[i],
-						      counted.values[i]};
-	if (used < max)
-		out[used++] = (struct kernel_counter){
-			"detoured-packets", "Packets sent to their owners", counted.packets};
-	if (used < max)
-		out[used++] = (struct kernel_counter){"detoured-bytes",
-						      "Bytes sent to their owners", counted.bytes};
+	for (size_t i = 0; i < nft_counters_count; i++)
+		counter_add(out, max, &used, nft_counter_names[i], nft_counter_help[i],
+			    counted.values[i]);
+	counter_add(out, max, &used, "detoured-packets", "Packets sent to their owners",
+		    counted.packets);
+	counter_add(out, max, &used, "detoured-bytes", "Bytes sent to their owners", counted.bytes);
 	return used;
 }

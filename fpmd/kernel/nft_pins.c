@@ -15,9 +15,9 @@
 
 #include "fpmd/kernel/nft_private.h"
 
-#define CHUNK_MAX 10000	     /* changes in one transaction */
-#define TRIES_MAX 5	     /* of a dump that others disturb */
-#define FAILED_SENDS_MAX 256 /* a call gives up the search for faulty changes after that */
+#define CHUNK_MAX 10000	    /* changes in one transaction */
+#define TRIES_MAX 5	    /* of a dump that others disturb */
+#define FAILED_SENDS_MAX 64 /* about 10 ms each; then the search for faulty changes ends */
 
 /* Client, client port, VIP, VIP port: each on a boundary of four bytes. Returns the size. */
 static size_t key_build(const struct nft_family *family, const struct flow *flow, uint8_t key[40])

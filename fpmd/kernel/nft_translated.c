@@ -25,7 +25,7 @@
 #define RULES_MAX 50000
 #define ROOTS_MAX 64
 #define DEPTH_MAX 32
-#define VISITS_MAX 20000   /* of chains, in one walk */
+#define VISITS_MAX 2000	   /* of chains, in one walk */
 #define ELEMENTS_MAX 65536 /* of one set; larger ones count as unknown */
 #define CONNECTIONS_MAX 65536
 #define TRIES_MAX 5

@@ -339,11 +339,8 @@ size_t queue_counters(struct queue *queue, struct kernel_counter *out, size_t ma
 		{"queue-lost-messages", "Times the queue's socket overflowed",
 		 queue->lost_messages},
 	};
-	size_t used = 0;
+	const size_t there = sizeof(counters) / sizeof(*counters);
 
-	while (used < max && used < sizeof(counters) / sizeof(*counters)) {
-		out[used] = counters[used];
-		used++;
-	}
-	return used;
+	memcpy(out, counters, sizeof(*out) * (there < max ? there : max));
+	return there;
 }
