@@ -74,6 +74,17 @@ static inline uint32_t nft_our_bits(const struct nft *nft)
 	       nft->options.mark_tunnel_bit;
 }
 
+static inline bool nft_owner_bit(const uint8_t *bits, uint16_t id)
+{
+	return bits[id / 8] >> (id % 8) & 1;
+}
+
+static inline void nft_owner_bit_set(uint8_t *bits, uint16_t id, bool on)
+{
+	bits[id / 8] =
+		(uint8_t)(on ? bits[id / 8] | 1u << (id % 8) : bits[id / 8] & ~(1u << (id % 8)));
+}
+
 /* nft_rules.c: the base chains, the chains tunnel and stray, their rules and counters. */
 void nft_rules_put(struct nft *nft, const struct nft_family *family, struct nft_batch *batch);
 /* Chain, counter and rule of one owner. */
@@ -95,11 +106,11 @@ void nft_set_fill_put(struct nft *nft, const struct nft_family *family, struct n
 		      enum nft_set_name name);
 void nft_pins_create_put(struct nft *nft, const struct nft_family *family, struct nft_batch *batch);
 void nft_set_drop_put(const struct nft_family *family, struct nft_batch *batch, const char *name);
-/* Does the set in *message* (NFT_MSG_NEWSET) have the layout that we make? *size* gets its size. */
+/* Does the set in *message* (NFT_MSG_NEWSET) have the layout that we make? */
 struct nftnl_set;
 bool nft_set_fits(const struct nft_family *family, const struct nftnl_set *set, const char *name);
 
-/* nft_pins.c */
+/* nft_elements.c */
 #define NFT_ELEMENTS_MAX 700 /* in one message: both families stay below 64 KiB */
 struct nft_element {
 	const struct flow *flow;
@@ -117,6 +128,8 @@ uint16_t nft_owner_of_chain(const char *chain);
 typedef int nft_element_fn(void *arg, const struct flow *flow, uint16_t owner);
 int nft_elements_dump(struct nft *nft, const struct nft_family *family, nft_element_fn *fn,
 		      void *arg);
+
+/* nft_pins.c */
 /* Brings the kernel's map to what we believe; returns how many elements were wrong, or a negative
  * errno. */
 long nft_pins_reconcile(struct nft *nft);

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Pins as elements of the map: flow to key and back, owner to chain and back. Messages and dumps
+ * only. */
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <linux/netfilter/nf_tables.h>
+#include <libnftnl/set.h>
+
+#include "fpmd/kernel/nft_private.h"
+
+/* Client, client port, VIP, VIP port: each on a boundary of four bytes. Returns the size. */
+static size_t key_build(const struct nft_family *family, const struct flow *flow, uint8_t key[40])
+{
+	size_t size = family->address_size;
+	uint16_t port;
+	const uint8_t *client = flow->client.s6_addr + 16 - size;
+	const uint8_t *vip = flow->vip.s6_addr + 16 - size;
+
+	memset(key, 0, 40);
+	memcpy(key, client, size);
+	port = htons(flow->client_port);
+	memcpy(key + size, &port, 2);
+	memcpy(key + size + 4, vip, size);
+	port = htons(flow->vip_port);
+	memcpy(key + 2 * size + 4, &port, 2);
+	return 2 * (size + 4);
+}
+
+static bool key_parse(const struct nft_family *family, const uint8_t *key, size_t length,
+		      struct flow *flow)
+{
+	size_t size = family->address_size;
+	uint16_t port;
+
+	memset(flow, 0, sizeof(*flow));
+	if (length != 2 * (size + 4) || address_from_bytes(key, size, &flow->client) ||
+	    address_from_bytes(key + size + 4, size, &flow->vip))
+		return false;
+	memcpy(&port, key + size, 2);
+	flow->client_port = ntohs(port);
+	memcpy(&port, key + 2 * size + 4, 2);
+	flow->vip_port = ntohs(port);
+	flow->protocol = IPPROTO_TCP;
+	return true;
+}
+
+uint16_t nft_owner_of_chain(const char *chain)
+{
+	unsigned long id;
+	char *end;
+
+	if (strncmp(chain, NFT_OWNER_CHAIN, sizeof(NFT_OWNER_CHAIN) - 1) != 0)
+		return KERNEL_OWNER_NONE;
+	chain += sizeof(NFT_OWNER_CHAIN) - 1;
+	if (*chain < '1' || *chain > '9')
+		return KERNEL_OWNER_NONE;
+	id = strtoul(chain, &end, 10);
+	return *end || id > NFT_OWNER_MAX ? KERNEL_OWNER_NONE : (uint16_t)id;
+}
+
+void nft_elements_put(struct nft *nft, const struct nft_family *family, struct nft_batch *batch,
+		      bool remove, const struct nft_element *elements, size_t count)
+{
+	struct nftnl_set *set = nftnl_set_alloc();
+	struct nftnl_set_elem *element;
+	struct nlmsghdr *message;
+	char chain[32];
+	uint8_t key[40];
+	size_t size;
+
+	if (!set || nftnl_set_set_str(set, NFTNL_SET_TABLE, NFT_TABLE) ||
+	    nftnl_set_set_str(set, NFTNL_SET_NAME, NFT_PINS)) {
+		batch->no_memory = true;
+		if (set)
+			nftnl_set_free(set);
+		return;
+	}
+	for (size_t i = 0; i < count; i++) {
+		element = nftnl_set_elem_alloc();
+		if (!element) {
+			batch->no_memory = true;
+			break;
+		}
+		size = key_build(family, elements[i].flow, key);
+		if (nftnl_set_elem_set(element, NFTNL_SET_ELEM_KEY, key, (uint32_t)size) < 0)
+			batch->no_memory = true;
+		if (!remove) {
+			snprintf(chain, sizeof(chain), NFT_OWNER_CHAIN "%u", elements[i].owner);
+			nftnl_set_elem_set_u32(element, NFTNL_SET_ELEM_VERDICT, (uint32_t)NFT_GOTO);
+			if (nftnl_set_elem_set_str(element, NFTNL_SET_ELEM_CHAIN, chain) < 0)
+				batch->no_memory = true;
+		}
+		nftnl_set_elem_add(set, element);
+	}
+	message = nft_batch_put(batch, remove ? NFT_MSG_DELSETELEM : NFT_MSG_NEWSETELEM,
+				family->protocol, remove ? 0 : NLM_F_CREATE,
+				remove ? "old pins" : "new pins");
+	nftnl_set_elems_nlmsg_build_payload(message, set);
+	nft_batch_end(batch, message);
+	nftnl_set_free(set);
+}
+
+struct element_dump {
+	const struct nft_family *family;
+	nft_element_fn *fn;
+	void *arg;
+};
+
+static int element_each(struct nftnl_set_elem *element, void *arg)
+{
+	struct element_dump *dump = arg;
+	uint16_t owner = KERNEL_OWNER_NONE;
+	struct flow flow;
+	const void *key;
+	uint32_t size = 0;
+
+	key = nftnl_set_elem_get(element, NFTNL_SET_ELEM_KEY, &size);
+	if (!key || !key_parse(dump->family, key, size, &flow))
+		return 0;
+	if (nftnl_set_elem_is_set(element, NFTNL_SET_ELEM_CHAIN) &&
+	    nftnl_set_elem_is_set(element, NFTNL_SET_ELEM_VERDICT) &&
+	    (int)nftnl_set_elem_get_u32(element, NFTNL_SET_ELEM_VERDICT) == NFT_GOTO)
+		owner = nft_owner_of_chain(nftnl_set_elem_get_str(element, NFTNL_SET_ELEM_CHAIN));
+	return dump->fn(dump->arg, &flow, owner) ? -1 : 0;
+}
+
+static int elements_message(const struct nlmsghdr *message, void *arg)
+{
+	struct nftnl_set *set = nftnl_set_alloc();
+	int result = 0;
+
+	if (!set)
+		return -ENOMEM;
+	if (nftnl_set_elems_nlmsg_parse(message, set) < 0)
+		result = -EBADMSG;
+	else if (nftnl_set_elem_foreach(set, element_each, arg) < 0)
+		result = -ENOMEM;
+	nftnl_set_free(set);
+	return result;
+}
+
+int nft_elements_dump(struct nft *nft, const struct nft_family *family, nft_element_fn *fn,
+		      void *arg)
+{
+	struct element_dump dump = {family, fn, arg};
+	struct nftnl_set *set = nftnl_set_alloc();
+	_Alignas(8) char bytes[512];
+	struct nlmsghdr *request;
+
+	if (!set || nftnl_set_set_str(set, NFTNL_SET_TABLE, NFT_TABLE) ||
+	    nftnl_set_set_str(set, NFTNL_SET_NAME, NFT_PINS)) {
+		if (set)
+			nftnl_set_free(set);
+		return -ENOMEM;
+	}
+	request = nftnl_nlmsg_build_hdr(bytes, NFT_MSG_GETSETELEM, family->protocol, NLM_F_DUMP, 0);
+	nftnl_set_elems_nlmsg_build_payload(request, set);
+	nftnl_set_free(set);
+	return nft_link_dump(&nft->link, request, elements_message, &dump);
+}
