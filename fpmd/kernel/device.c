@@ -57,6 +57,15 @@ static bool is_port(struct nlattr **attributes)
 	return strcmp(nla_get_string(info[IFLA_INFO_SLAVE_KIND]), "vrf") != 0;
 }
 
+static bool is_bridge(struct nlattr **attributes)
+{
+	struct nlattr *info[IFLA_INFO_MAX + 1];
+
+	return attributes[IFLA_LINKINFO] &&
+	       nla_parse_nested(info, IFLA_INFO_MAX, attributes[IFLA_LINKINFO], NULL) == 0 &&
+	       info[IFLA_INFO_KIND] && strcmp(nla_get_string(info[IFLA_INFO_KIND]), "bridge") == 0;
+}
+
 static void take_link(void *arg, const struct nlmsghdr *message)
 {
 	struct device_dump *dump = arg;
@@ -80,6 +89,7 @@ static void take_link(void *arg, const struct nlmsghdr *message)
 	device->index = header->ifi_index;
 	device->mtu = nla_get_u32(attributes[IFLA_MTU]);
 	device->up = header->ifi_flags & IFF_UP;
+	device->bridge = is_bridge(attributes);
 	nla_strlcpy(device->name, attributes[IFLA_IFNAME], sizeof(device->name));
 }
 

@@ -13,6 +13,7 @@ struct device {
 	int index;
 	unsigned int mtu;
 	bool up;
+	bool bridge;
 	char name[IF_NAMESIZE];
 };
 

@@ -222,6 +222,23 @@ static int switch_on(struct forwarding *forwarding, const struct device_list *de
 	return 0;
 }
 
+/* Devices that have become something else, say ports of a bridge, are as they were before us. */
+static void release(struct forwarding *forwarding, const unsigned int *chosen, size_t count)
+{
+	char name[IF_NAMESIZE];
+
+	if (sysctl_read("ipv4", "all", "forwarding") > 0)
+		return;
+	for (size_t i = 0; i < forwarding->count; i++) {
+		bool kept = false;
+
+		for (size_t j = 0; j < count; j++)
+			kept |= chosen[j] == forwarding->uplinks[i];
+		if (!kept && if_indextoname(forwarding->uplinks[i], name))
+			sysctl_write("ipv4", name, "forwarding", 0);
+	}
+}
+
 int forwarding_ensure(struct forwarding *forwarding, const struct device_list *devices,
 		      size_t *changed, struct error *error)
 {
@@ -231,6 +248,8 @@ int forwarding_ensure(struct forwarding *forwarding, const struct device_list *d
 
 	if (!chosen)
 		return error_set(error, "forwarding: out of memory");
+	if (!same_uplinks(forwarding, chosen, count))
+		release(forwarding, chosen, count);
 	if (!same_uplinks(forwarding, chosen, count) &&
 	    nft_uplinks_set(forwarding->nft, chosen, count, error) < 0) {
 		free(chosen);
@@ -254,6 +273,19 @@ int forwarding_tunnel(const char *device, struct error *error)
 		return write_error(status, device, "forwarding", error);
 	status = sysctl_write("ipv4", device, "rp_filter", 2);
 	return status < 0 ? write_error(status, device, "rp_filter", error) : 0;
+}
+
+bool forwarding_bridges_filter(void)
+{
+	char digit = '0';
+	int fd = open("/proc/sys/net/bridge/bridge-nf-call-iptables", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return false;
+	if (read(fd, &digit, 1) != 1)
+		digit = '0';
+	close(fd);
+	return digit != '0';
 }
 
 void forwarding_restore(struct forwarding *forwarding, const struct device_list *devices)

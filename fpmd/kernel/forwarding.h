@@ -32,6 +32,9 @@ int forwarding_ensure(struct forwarding *forwarding, const struct device_list *d
 /* The tunnel device: never forwards what comes out of it, and takes any source address. */
 int forwarding_tunnel(const char *device, struct error *error);
 
+/* Do bridged packets pass the rules of IP here, before the bridge itself sees them? */
+bool forwarding_bridges_filter(void);
+
 /* As it was before. */
 void forwarding_restore(struct forwarding *forwarding, const struct device_list *devices);
 

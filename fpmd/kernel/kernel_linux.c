@@ -176,6 +176,7 @@ static void remove_everything(struct kernel *kernel)
 	struct error error;
 
 	repair_stop(kernel);
+	warn_if(devices_dump(&kernel->rtnl, &kernel->devices, &error), &error);
 	for (size_t i = 0; i < kernel->devices.count; i++)
 		bpf_detach(kernel->bpf, kernel->devices.items[i].index);
 	forwarding_restore(&kernel->forwarding, &kernel->devices);

@@ -383,6 +383,23 @@ static int check_owner(struct kernel *kernel, uint16_t id, const struct in6_addr
 	return 0;
 }
 
+/* The mark comes last: a packet that has it finds its rule and its route. */
+static int install_owner(struct kernel *kernel, uint16_t id, const struct in6_addr *address,
+			 struct error *error)
+{
+	uint32_t mark = layout_owner_mark(&kernel->options, id);
+
+	for (size_t i = 0; i < kernel->vips_count; i++)
+		if (route_fits(&kernel->vips[i].address, address) &&
+		    route_owner_set(&kernel->routes, id, address, &kernel->vips[i].address, error) <
+			    0)
+			return -1;
+	if (rules_owner_add(&kernel->rules[family_of(address)], rule_of(kernel, id), error) < 0 ||
+	    nft_owner_add(kernel->nft, id, error) < 0)
+		return -1;
+	return bpf_sender_set(kernel->bpf, address, mark, error);
+}
+
 int kernel_owner_set(struct kernel *kernel, uint16_t id, const struct in6_addr *address,
 		     struct error *error)
 {
@@ -392,20 +409,16 @@ int kernel_owner_set(struct kernel *kernel, uint16_t id, const struct in6_addr *
 		return -1;
 	owner = &kernel->owners[id];
 	before = *owner;
-	if (before.used && family_of(&before.address) != family_of(address) &&
-	    kernel_owner_remove(kernel, id, error) < 0)
-		return -1;
-	*owner = (struct owner){.used = true, .address = *address};
-	for (size_t i = 0; i < kernel->vips_count; i++)
-		if (route_fits(&kernel->vips[i].address, address) &&
-		    route_owner_set(&kernel->routes, id, address, &kernel->vips[i].address, error) <
-			    0)
+	if (before.used && family_of(&before.address) != family_of(address)) {
+		if (kernel_owner_remove(kernel, id, error) < 0)
 			return -1;
-	if (rules_owner_add(&kernel->rules[family_of(address)], rule_of(kernel, id), error) < 0 ||
-	    nft_owner_add(kernel->nft, id, error) < 0 ||
-	    bpf_sender_set(kernel->bpf, address, layout_owner_mark(&kernel->options, id), error) <
-		    0)
+		before.used = false;
+	}
+	*owner = (struct owner){.used = true, .address = *address};
+	if (install_owner(kernel, id, address, error) < 0) {
+		*owner = before;
 		return -1;
+	}
 	if (before.used && address_equal(&before.address, address))
 		return 0;
 	if (before.used && forget_sender(kernel, &before.address, error) < 0)

@@ -28,6 +28,20 @@ struct owner {
 	struct in6_addr address;
 };
 
+enum repair_kind {
+	REPAIR_TUNNEL,
+	REPAIR_RULES,
+	REPAIR_ROUTES,
+	REPAIR_FILTERS,
+	REPAIR_FORWARDING,
+	REPAIR_KINDS
+};
+
+struct repair_log {
+	uint64_t told_ms;
+	size_t untold;
+};
+
 struct kernel {
 	struct kernel_options options;
 	struct kernel_handlers handlers;
@@ -60,6 +74,8 @@ struct kernel {
 	unsigned int repair_due; /* enum monitor_change */
 	uint64_t repaired_ms;
 	uint64_t repairs;
+	struct repair_log repair_logs[REPAIR_KINDS];
+	bool bridges_told;
 	bool nft_due;
 };
 

@@ -5,12 +5,14 @@
  */
 #include "fpmd/kernel/kernel_private.h"
 
+#include <string.h>
 #include <sys/time.h>
 #include <time.h>
 
 #include "fpmd/log.h"
 
 #define REPAIR_INTERVAL_MS 100
+#define REPAIR_LOG_INTERVAL_MS 10000
 #define MTU_WITHOUT_UPLINK 1500
 #define MTU_MIN 576
 
@@ -22,12 +24,29 @@ static uint64_t now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-static void tell(struct kernel *kernel, bool first, size_t count, const char *what)
+/* Says it, but not all the time if somebody does it again and again. */
+static void tell(struct kernel *kernel, bool first, enum repair_kind kind, size_t count)
 {
+	static const char *const names[REPAIR_KINDS] = {
+		[REPAIR_TUNNEL] = "tunnel device " LAYOUT_TUNNEL,
+		[REPAIR_RULES] = "policy rules",
+		[REPAIR_ROUTES] = "routes",
+		[REPAIR_FILTERS] = "classifiers",
+		[REPAIR_FORWARDING] = "forwarding of detours",
+	};
+	struct repair_log *log = &kernel->repair_logs[kind];
+	uint64_t now = now_ms();
+
 	if (!count || first)
 		return;
 	kernel->repairs += count;
-	log_warn("%s: %zu had been changed or removed by something else, put right", what, count);
+	log->untold += count;
+	if (log->told_ms && now - log->told_ms < REPAIR_LOG_INTERVAL_MS)
+		return;
+	log_warn("%s: %zu missing or changed by something else, put right", names[kind],
+		 log->untold);
+	log->told_ms = now;
+	log->untold = 0;
 }
 
 static unsigned int tunnel_mtu(const struct kernel *kernel)
@@ -46,7 +65,7 @@ static int repair_tunnel(struct kernel *kernel, bool first, bool *created, struc
 		return -1;
 	kernel->routes.tunnel_index = kernel->tunnel.index;
 	*created = kernel->tunnel.created;
-	tell(kernel, first, kernel->tunnel.created ? 1 : 0, LAYOUT_TUNNEL);
+	tell(kernel, first, REPAIR_TUNNEL, kernel->tunnel.created || kernel->tunnel.changed);
 	return forwarding_tunnel(LAYOUT_TUNNEL, error);
 }
 
@@ -73,8 +92,42 @@ static int repair_filters(struct kernel *kernel, bool first, struct error *error
 		else
 			attached += (size_t)status;
 	}
-	if (!first && attached)
-		log_info("classifier attached to %zu device%s", attached, attached == 1 ? "" : "s");
+	tell(kernel, first, REPAIR_FILTERS, attached);
+	return 0;
+}
+
+/*
+ * Lists the devices anew. New ones are no repair; one that has become the port of a bridge keeps
+ * nothing of ours.
+ */
+static int follow_devices(struct kernel *kernel, bool first, struct error *error)
+{
+	struct device_list before = kernel->devices;
+	size_t bridges = 0;
+
+	memset(&kernel->devices, 0, sizeof(kernel->devices));
+	if (devices_dump(&kernel->rtnl, &kernel->devices, error) < 0) {
+		kernel->devices = before;
+		return -1;
+	}
+	for (size_t i = 0; i < before.count; i++)
+		if (!devices_find(&kernel->devices, before.items[i].index))
+			bpf_detach(kernel->bpf, before.items[i].index);
+	for (size_t i = 0; i < kernel->devices.count; i++) {
+		const struct device *device = &kernel->devices.items[i];
+
+		bridges += device->bridge && device->up;
+		if (first || devices_find(&before, device->index))
+			continue;
+		log_info("%s: a new device, strays are looked for there too", device->name);
+		bpf_attach(kernel->bpf, device->index, BPF_UPLINK, NULL);
+	}
+	devices_free(&before);
+	if (bridges && !kernel->bridges_told && forwarding_bridges_filter()) {
+		kernel->bridges_told = true;
+		log_warn("net.bridge.bridge-nf-call-iptables=1: strays that come through a bridge "
+			 "are not seen; set it to 0 if a bridge is an uplink here");
+	}
 	return 0;
 }
 
@@ -99,9 +152,7 @@ static int repair_forwarding(struct kernel *kernel, bool first, struct error *er
 
 	if (forwarding_ensure(&kernel->forwarding, &kernel->devices, &changed, error) < 0)
 		return -1;
-	if (!first && changed)
-		log_info("forwarding of detours switched on for %zu device%s", changed,
-			 changed == 1 ? "" : "s");
+	tell(kernel, first, REPAIR_FORWARDING, changed);
 	return 0;
 }
 
@@ -112,7 +163,7 @@ int repair_all(struct kernel *kernel, unsigned int changes, bool first, struct e
 
 	if (changes & MONITOR_LOST)
 		changes = ~0u;
-	if ((changes & MONITOR_LINKS) && devices_dump(&kernel->rtnl, &kernel->devices, error) < 0)
+	if ((changes & MONITOR_LINKS) && follow_devices(kernel, first, error) < 0)
 		return -1;
 	if ((changes & (MONITOR_LINKS | MONITOR_ADDRESSES)) &&
 	    repair_tunnel(kernel, first, &created, error) < 0)
@@ -120,12 +171,12 @@ int repair_all(struct kernel *kernel, unsigned int changes, bool first, struct e
 	if (changes & MONITOR_RULES) {
 		if (owners_ensure_rules(kernel, &changed, error) < 0)
 			return -1;
-		tell(kernel, first, changed, "policy rules");
+		tell(kernel, first, REPAIR_RULES, changed);
 	}
 	if (created || (changes & (MONITOR_ROUTES | MONITOR_LINKS))) {
 		if (owners_ensure_routes(kernel, &changed, error) < 0)
 			return -1;
-		tell(kernel, first, changed, "routes");
+		tell(kernel, first, REPAIR_ROUTES, changed);
 	}
 	if ((changes & (MONITOR_FORWARDING | MONITOR_LINKS)) &&
 	    (forwarding_tunnel(LAYOUT_TUNNEL, error) < 0 ||

@@ -277,7 +277,7 @@ int tunnel_ensure(struct rtnl *rtnl, const struct kernel_options *options, unsig
 		status = add_address(rtnl, present.index);
 	}
 	if (status == 0 && (!present.up || present.mtu != mtu)) {
-		tunnel->changed = true;
+		tunnel->changed |= !present.up;
 		status = set_device(rtnl, present.index, mtu);
 	}
 	if (status < 0 && tunnel->created)

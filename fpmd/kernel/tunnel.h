@@ -11,7 +11,7 @@
 struct tunnel {
 	int index;
 	bool created; /* by the last tunnel_ensure() */
-	bool changed; /* the last tunnel_ensure() had to put something right */
+	bool changed; /* it was there, but down or without its address */
 };
 
 /* Did an earlier fpmd leave one? A device of that name that is not ours is an error. */

@@ -14,14 +14,16 @@ import os
 import re
 import select
 import selectors
+import shutil
 import signal
 import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 
-VIP, PORT = "192.0.2.80", 8080
+VIP, VIP6, PORT = "192.0.2.80", "2001:db8::80", 8080
 REPLY = 37
 TIMEOUT = 4.0
 
@@ -213,12 +215,17 @@ class Client(Process):
         return json.loads(self.lines[start])
 
 
+CAPABILITIES = "-all,+net_admin,+bpf,+perfmon"
+
+
 class Lab:
     address = {"A": "10.2.0.2", "B": "10.3.0.2"}
-    gateway = {"A": "10.2.0.1", "B": "10.3.0.1"}
+    address6 = {"A": "2001:db8:2::2", "B": "2001:db8:3::2"}
 
     def __init__(self, driver):
-        self.program = driver
+        self.folder = tempfile.mkdtemp(prefix="hfk")
+        os.chmod(self.folder, 0o755)
+        self.program = shutil.copy(driver, self.folder)
         self.prefix = "hfk%d" % os.getpid()
         self.processes = []
         self.drivers = {}
@@ -249,15 +256,20 @@ class Lab:
             self.ip("R", "link", "set", "to" + name, "mtu", "1500" if name == "C" else "1600",
                     "up")
             self.ip(name, "route", "add", "default", "via", "10.%d.0.1" % net)
-        self.sysctl("R", "net.ipv4.ip_forward=1")
+            self.ip(name, "addr", "add", "2001:db8:%d::2/64" % net, "dev", "up0", "nodad")
+            self.ip("R", "addr", "add", "2001:db8:%d::1/64" % net, "dev", "to" + name, "nodad")
+            self.ip(name, "route", "add", "default", "via", "2001:db8:%d::1" % net)
+        self.sysctl("R", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
         for name in "AB":
             self.ip(name, "addr", "add", VIP + "/32", "dev", "lo")
+            self.ip(name, "addr", "add", VIP6 + "/128", "dev", "lo", "nodad")
             # As strict as Red Hat's default.
             self.sysctl(name, "net.ipv4.conf.all.rp_filter=1", "net.ipv4.conf.up0.rp_filter=1")
         self.move("A")
 
     def move(self, name):
         self.ip("R", "route", "replace", VIP, "via", self.address[name])
+        self.ip("R", "route", "replace", VIP6, "via", self.address6[name])
 
     def start(self, cls, name, *command):
         process = cls(["ip", "netns", "exec", self.ns(name), *command])
@@ -277,11 +289,11 @@ class Lab:
     def client(self, name="C"):
         return self.start(Client, name, sys.executable, __file__, "sessions")
 
-    def drive(self, name, *options, keep="nothing", vips=(VIP,)):
+    def drive(self, name, *options, keep="nothing", vips=(VIP,), capabilities=CAPABILITIES,
+              ipv6=False):
         """As an unprivileged user with no more than the three capabilities."""
         other = "B" if name == "A" else "A"
         owner = {"A": 1, "B": 2}[other]
-        capabilities = "-all,+net_admin,+bpf,+perfmon"
         command = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups",
                    "--inh-caps", capabilities, "--ambient-caps", capabilities,
                    "--bounding-set", capabilities, self.program,
@@ -289,6 +301,9 @@ class Lab:
                    "--default-owner", str(owner), "--keep", keep, *options]
         for vip in vips:
             command += ["--vip", vip]
+        if ipv6:
+            command += ["--local", self.address6[name], "--owner", "9=" + self.address6[other],
+                        "--default-owner", "9", "--vip", VIP6]
         driver = self.start(Driver, name, *command)
         driver.wait("^ready$")
         self.drivers[name] = driver
@@ -321,11 +336,25 @@ class Lab:
                 pass
         for name in "CRAB":
             run("ip", "netns", "del", self.ns(name), check=False)
+        shutil.rmtree(self.folder)
 
 
 def expect(what, actual, wanted):
     if actual != wanted:
         raise Failure("%s: %s instead of %s" % (what, actual, wanted))
+
+
+def expect_refused(lab, words, *options, **named):
+    """A driver that does not start, says why, and leaves nothing behind."""
+    before = lab.state("A")
+    try:
+        lab.drive("A", *options, **named)
+    except Failure as failure:
+        if words not in str(failure):
+            raise
+    else:
+        raise Failure("started, but should have said " + words)
+    expect("left", difference(before, lab.state("A")), "")
 
 
 def expect_round(client, wanted, **options):
@@ -752,35 +781,102 @@ def test_other_rules_keep_their_place(lab):
         lab.ip("A", "rule", "del", "pref", "100")
 
 
-def test_foreign_tunnel_is_refused(lab):
+def test_refusals(lab):
     lab.ip("A", "link", "add", "hf-vx0", "type", "bridge")
-    before = lab.state("A")
-    try:
-        lab.drive("A")
-        raise Failure("started beside a foreign hf-vx0")
-    except Failure as failure:
-        if "was not made by Holdfast" not in str(failure):
-            raise
-    finally:
-        after = lab.state("A")
-        lab.ip("A", "link", "del", "hf-vx0")
-    expect("left", difference(before, after), "")
-
-
-def test_port_in_use(lab):
-    lab.ip("A", "link", "add", "other", "type", "vxlan", "id", "9", "dstport", "4790", "dev", "up0")
+    expect_refused(lab, "was not made by Holdfast")
+    lab.ip("A", "link", "del", "hf-vx0")
+    lab.ip("A", "link", "add", "other", "type", "vxlan", "id", "9", "dstport", "4790", "dev",
+           "up0")
     lab.ip("A", "link", "set", "other", "up")
-    before = lab.state("A")
-    try:
-        lab.drive("A")
-        raise Failure("started beside another user of the port")
-    except Failure as failure:
-        if "UDP port 4790 is in use" not in str(failure):
-            raise
-    finally:
-        after = lab.state("A")
-        lab.ip("A", "link", "del", "other")
-    expect("left", difference(before, after), "")
+    expect_refused(lab, "UDP port 4790 is in use")
+    lab.ip("A", "link", "del", "other")
+    for missing, words in (("bpf", "CAP_BPF"), ("perfmon", "CAP_PERFMON"),
+                           ("net_admin", "CAP_NET_ADMIN")):
+        expect_refused(lab, words, capabilities=CAPABILITIES.replace(",+" + missing, ""))
+
+
+def test_second_instance_is_refused(lab):
+    _, (a, b) = both(lab)
+    client = lab.client()
+    moved_sessions(lab, client)
+    expect_refused(lab, "in use")
+    lab.drivers["A"] = a
+    expect_round(client, {"A": 30})
+    lab.move("A")
+    expect_round(client, {"A": 30})
+
+
+def test_devices_come_and_go(lab):
+    """A second uplink appears after the start, becomes the only one, then the port of a bridge."""
+    _, (_, b) = both(lab)
+    client = lab.client()
+    client.ask("open %s %d 10" % (VIP, PORT))
+    expect_round(client, {"A": 10})
+    run("ip", "link", "add", "up1", "netns", lab.ns("B"), "type", "veth", "peer", "name", "toB1",
+        "netns", lab.ns("R"))
+    lab.ip("B", "addr", "add", "10.4.0.2/24", "dev", "up1")
+    lab.ip("R", "addr", "add", "10.4.0.1/24", "dev", "toB1")
+    lab.ip("B", "link", "set", "up1", "up")
+    lab.ip("R", "link", "set", "toB1", "up")
+    b.wait("up1: a new device")
+    time.sleep(0.2)
+    lab.ip("R", "route", "replace", VIP, "via", "10.4.0.2")
+    expect_round(client, {"A": 10})
+    expect("strays", b.count("^stray "), 10)
+    expect("MTU", "mtu 1464" in lab.ip("B", "link", "show", "hf-vx0"), True)
+    lab.ip("B", "link", "add", "br0", "type", "bridge")
+    lab.ip("B", "link", "set", "up1", "master", "br0")
+    for _ in range(40):
+        time.sleep(0.05)
+        filters = lab.on("B", "tc", "filter", "show", "dev", "up1", "ingress")
+        forwarding = lab.on("B", "cat", "/proc/sys/net/ipv4/conf/up1/forwarding").strip()
+        if not filters and forwarding == "0":
+            break
+    expect("filters on a port", filters, "")
+    expect("forwarding on a port", forwarding, "0")
+
+
+def test_ipv6(lab):
+    before = lab.state("B")
+    both(lab, ipv6=True)
+    b = lab.drivers["B"]
+    client, late, old = lab.client(), lab.client(), lab.client()
+    retransmissions = lab.retransmissions()
+    for name in "AB":
+        lab.server(name, VIP6)
+    expect("opened", client.ask("open %s %d 30" % (VIP6, PORT)), {"opened": 30, "failed": 0})
+    old.ask("open %s %d 5" % (VIP, PORT))
+    expect_round(client, {"A": 30})
+    lab.move("B")
+    expect_round(client, {"A": 30})
+    late.ask("open %s %d 10" % (VIP6, PORT))
+    expect_round(late, {"B": 10})
+    expect("strays", b.count("^stray .*2001:db8::80"), 30)
+    lab.ip("A", "addr", "del", VIP6 + "/128", "dev", "lo")
+    expect_round(client, {"A": 30})
+    lab.ip("A", "addr", "add", VIP6 + "/128", "dev", "lo", "nodad")
+    lab.end(b, signal.SIGKILL)
+    expect_round(client, {"A": 30})
+    b = lab.drive("B", ipv6=True)
+    expect("pins", sum("2001:db8::80" in line for line in b.ask("pins")), 30)
+    expect_round(client, {"A": 30})
+    expect("retransmissions", lab.retransmissions() - retransmissions, 0)
+    lab.end(b)
+    expect("left", difference(before, lab.state("B")), "")
+
+
+def test_dual_stack_listener(lab):
+    """IPv4 sessions of a listener on [::]."""
+    for name in "AB":
+        lab.server(name, "::", PORT)
+    drivers = lab.drive("A"), lab.drive("B")
+    client = lab.client()
+    moved_sessions(lab, client)
+    expect("sessions", len(drivers[0].ask("sessions")), 30)
+    port = client.ask("ports")[0]
+    expect("known", drivers[0].ask("known 10.1.0.2 %d %s %d" % (port, VIP, PORT)), ["known 1"])
+    expect("unknown", drivers[1].ask("known 10.1.0.2 %d %s %d" % (port, VIP, PORT)), ["known 0"])
+    expect("events", drivers[0].count("^session established 10.1.0.2"), 30)
 
 
 def main():
