@@ -172,7 +172,8 @@ static void module_print(bool with_counters, print_fn *print, void *arg)
 		snprintf(line, sizeof(line), "zebra: module not connected to fpmd (socket %s: %s)",
 			 state.path, state.reason);
 	print(arg, line);
-	for (i = 0; i < state.problem_count; i++) {
+	/* When fpmd is there, it tells what is wrong itself. */
+	for (i = 0; !state.connected && i < state.problem_count; i++) {
 		snprintf(line, sizeof(line), "  problem: %s", state.problems[i].text);
 		print(arg, line);
 	}
