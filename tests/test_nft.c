@@ -1221,8 +1221,9 @@ int main(void)
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (geteuid() != 0 ||
-	    system("command -v nft >/dev/null && command -v ip >/dev/null") != 0) {
-		puts("skipped: needs root, nft and ip");
+	    system("for p in nft ip nsenter; do command -v $p || exit 1; done >/dev/null; unshare -n true") !=
+		    0) {
+		puts("skipped: needs root, nft, ip and network namespaces");
 		return 77;
 	}
 	runner = srunner_create(suite());
