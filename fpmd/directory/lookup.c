@@ -177,6 +177,34 @@ static void ask_all(struct lookup *lookup, const struct lookup_view *view, uint6
 		step->wake_us = lookup->all_us + LOOKUP_CLAIM_US;
 }
 
+/*
+ * A record is known, its owner has not spoken. Asks it, again and again. Returns false when there
+ * is nothing to wait for any more.
+ */
+static bool confirm(struct lookup *lookup, const struct lookup_view *view, uint64_t now_us,
+		    struct lookup_step *step)
+{
+	uint16_t id = lookup->owner_id;
+
+	if (id == UINT16_MAX || id == MEMBER_LOCAL || !member_bits_has(view->ring, id) ||
+	    member_bits_has(view->silent, id) || answered(lookup, id))
+		return false;
+	if (lookup->confirm_us == 0) {
+		lookup->confirm_us = now_us;
+		lookup->confirm_repeat_us = now_us + LOOKUP_CONFIRM_REPEAT_US;
+		if (!member_bits_has(&lookup->asked, id))
+			ask(lookup, step, id);
+	}
+	if (now_us >= lookup->confirm_us + LOOKUP_CONFIRM_US)
+		return false;
+	if (now_us >= lookup->confirm_repeat_us) {
+		lookup->confirm_repeat_us = now_us + LOOKUP_CONFIRM_REPEAT_US;
+		ask(lookup, step, id);
+	}
+	step->wake_us = lookup->confirm_repeat_us;
+	return true;
+}
+
 void lookup_next(struct lookup *lookup, const struct lookup_view *view, uint64_t now_us,
 		 struct lookup_step *step)
 {

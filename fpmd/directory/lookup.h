@@ -4,7 +4,10 @@
  * now, when to look again and the answer come out. Time is monotonic microseconds.
  *
  *   replicas: the primary is asked, the next one when a hedge time passed or one of them missed;
- *             the first record or claim is the answer
+ *             the first claim is the answer; a record names an owner that must be heard first:
+ *   confirm:  the owner is asked until it claims (or disowns) the session, so that its segments
+ *             wait here, not get lost, while the network still looks for a path to it; an owner
+ *             that is silent, or stays so, is believed by the record
  *   all:      on a miss of all replicas, or their silence, each member of the ring is asked that
  * was not asked yet. A claim (it has the session itself) is the answer at once. A record counts
  *             after a short wait for claims, and not if its owner answered that it has no such
@@ -24,6 +27,8 @@
 #define LOOKUP_HEDGE_US 2000
 #define LOOKUP_ALL_US 50000   /* silence of the replicas; half of the deadline if that is less */
 #define LOOKUP_CLAIM_US 10000 /* how long a record waits for claims */
+#define LOOKUP_CONFIRM_US 150000 /* less than a client takes to send again */
+#define LOOKUP_CONFIRM_REPEAT_US 10000
 #define LOOKUP_REPEAT_US 100000
 #define LOOKUP_REPEATS 3
 

@@ -12,7 +12,7 @@
 #define PEER_CHALLENGES 2
 #define PEER_HELLO_FIRST_MS 100
 #define PEER_HELLO_LAST_MS 1000
-#define PEER_STRANGE_PER_S 20 /* hellos of unproven boots that are opened and answered */
+#define PEER_STRANGE_PER_S 500 /* hellos of unproven boots that are opened and answered */
 #define PEER_BATCHES DATAGRAM_TYPES
 
 struct peer {
@@ -31,7 +31,7 @@ struct peer {
 	uint64_t hello_sent_ms;
 	uint32_t hello_interval_ms;
 	uint64_t strange_ms;
-	uint8_t strange; /* in the second that began at strange_ms */
+	uint16_t strange; /* in the second that began at strange_ms */
 	uint8_t *batch[PEER_BATCHES];
 	uint16_t batched[PEER_BATCHES];
 };
