@@ -28,7 +28,7 @@ static uint64_t now_ms(void)
 static void tell(struct kernel *kernel, bool first, enum repair_kind kind, size_t count)
 {
 	static const char *const names[REPAIR_KINDS] = {
-		[REPAIR_TUNNEL] = "tunnel device " LAYOUT_TUNNEL,
+		[REPAIR_TUNNEL] = LAYOUT_TUNNEL,
 		[REPAIR_RULES] = "policy rules",
 		[REPAIR_ROUTES] = "routes",
 		[REPAIR_FILTERS] = "classifiers",
