@@ -97,8 +97,57 @@ START_TEST(primary_answers)
 	ck_assert_uint_eq(step.wake_us, LOOKUP_HEDGE_US);
 	ck_assert(reply(3, GET_RECORD, 5, 10));
 	next(100);
+	ck_assert(!step.done);
+	ck_assert(asks(5));
+	ck_assert_uint_eq(asked_count(), 1);
+	ck_assert(reply(5, GET_CLAIM, 5, 10));
+	next(200);
+	expect_found(5);
+	ck_assert_uint_eq(lookup.messages, 2);
+}
+END_TEST
+
+START_TEST(an_owner_is_asked_until_it_is_heard)
+{
+	uint64_t now_us = 100;
+	unsigned int asked = 0;
+
+	setup();
+	next(0);
+	reply(3, GET_RECORD, 5, 10);
+	for (next(now_us); !step.done; next(now_us)) {
+		asked += asks(5);
+		ck_assert_uint_gt(step.wake_us, now_us);
+		now_us = step.wake_us;
+	}
+	/* The record is believed, as the owner's fpmd may be away while its kernel serves. */
+	expect_found(5);
+	ck_assert_uint_ge(now_us, 100 + LOOKUP_CONFIRM_US);
+	ck_assert_uint_eq(asked, LOOKUP_CONFIRM_US / LOOKUP_CONFIRM_REPEAT_US);
+
+	/* One that is known to be silent is not waited for. */
+	setup();
+	member_bits_set(&silent_bits, 5);
+	next(0);
+	reply(3, GET_RECORD, 5, 10);
+	next(1);
 	expect_found(5);
 	ck_assert_uint_eq(lookup.messages, 1);
+}
+END_TEST
+
+START_TEST(an_owner_that_disowns_is_not_found)
+{
+	setup();
+	next(0);
+	reply(3, GET_RECORD, 5, 10);
+	next(1);
+	ck_assert(asks(5));
+	reply(5, GET_MISS, 0, 0);
+	next(2);
+	ck_assert(!step.done);
+	miss_all(3, 3);
+	expect(DIRECTORY_ABSENT);
 }
 END_TEST
 
@@ -120,8 +169,11 @@ START_TEST(hedges)
 	ck_assert_uint_eq(asked_count(), 0);
 	ck_assert(reply(4, GET_RECORD, 2, 10));
 	next(LOOKUP_ALL_US - 1);
+	ck_assert(asks(2));
+	reply(2, GET_CLAIM, 2, 10);
+	next(LOOKUP_ALL_US);
 	expect_found(2);
-	ck_assert_uint_eq(lookup.messages, 3);
+	ck_assert_uint_eq(lookup.messages, 4);
 }
 END_TEST
 
@@ -327,8 +379,11 @@ START_TEST(local_replica_first)
 	ck_assert_uint_eq(asked_count(), 1);
 	reply(3, GET_RECORD, 5, 1);
 	next(1);
+	ck_assert(asks(5));
+	reply(5, GET_CLAIM, 5, 1);
+	next(2);
 	expect_found(5);
-	ck_assert_uint_eq(lookup.messages, 1);
+	ck_assert_uint_eq(lookup.messages, 2);
 }
 END_TEST
 
@@ -421,7 +476,9 @@ START_TEST(never_wrong)
 			ck_assert_uint_le(now, DEADLINE_US + 1000);
 			next(now);
 		}
-		ck_assert_uint_le(lookup.messages, (MEMBERS - 1) * (1 + LOOKUP_REPEATS));
+		ck_assert_uint_le(lookup.messages,
+				  (MEMBERS - 1) * (1 + LOOKUP_REPEATS) +
+					  LOOKUP_CONFIRM_US / LOOKUP_CONFIRM_REPEAT_US);
 		switch (step.answer) {
 		case DIRECTORY_ABSENT:
 			ck_assert(heard_all && !claimed && (!recorded || disowned));
@@ -437,7 +494,8 @@ START_TEST(never_wrong)
 }
 END_TEST
 
-UNIT_MAIN("lookup", primary_answers, hedges, replicas_are_silent, absent_is_proven_by_all,
+UNIT_MAIN("lookup", primary_answers, an_owner_is_asked_until_it_is_heard,
+	  an_owner_that_disowns_is_not_found, hedges, replicas_are_silent, absent_is_proven_by_all,
 	  last_one_claims, incomplete_ring_proves_nothing, member_leaves, disowned_record,
 	  claim_beats_record, refused_owner_is_not_believed, stale_record_of_this_host,
 	  owner_that_is_no_member, local_replica_first, silent_replica_last, ring_of_one,

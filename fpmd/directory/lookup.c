@@ -211,8 +211,15 @@ void lookup_next(struct lookup *lookup, const struct lookup_view *view, uint64_t
 	bool late = now_us >= lookup->deadline_us;
 
 	memset(step, 0, sizeof(*step));
-	if (lookup->claimed || (record_stands(lookup) && (late || !lookup->asking_all))) {
+	if (lookup->claimed) {
 		finish(step, DIRECTORY_FOUND);
+		return;
+	}
+	if (record_stands(lookup) && (late || !lookup->asking_all)) {
+		if (late || !confirm(lookup, view, now_us, step))
+			finish(step, DIRECTORY_FOUND);
+		else if (step->wake_us > lookup->deadline_us)
+			step->wake_us = lookup->deadline_us;
 		return;
 	}
 	if (!lookup->asking_all && (late || !ask_replicas(lookup, view, now_us, step))) {

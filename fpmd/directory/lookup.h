@@ -44,7 +44,9 @@ struct lookup {
 	uint64_t start_us;
 	uint64_t deadline_us;
 	bool asking_all;
-	uint64_t all_us; /* since when */
+	uint64_t all_us;     /* since when */
+	uint64_t confirm_us; /* when the record's owner was asked, 0: not yet */
+	uint64_t confirm_repeat_us;
 	uint16_t replica[RING_REPLICAS_MAX];
 	uint8_t replicas;
 	uint8_t repeats;
