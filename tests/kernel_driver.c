@@ -5,7 +5,8 @@
  * happens.
  *
  *   kernel_driver --local ADDRESS [--vip VIP]... [--owner ID=ADDRESS]... [--default-owner ID]
- *                 [--keep all|detours|nothing] [--hold-strays]
+ *                 [--keep all|detours|nothing] [--hold-strays] [--tunnel-port N] [--owner-mask
+ * MASK]
  *
  * A stray gets a pin to the default owner; without one it is delivered locally. Lines on standard
  * input are commands: "counters", "pins", "sessions", "known CLIENT PORT VIP PORT", "hold VIP 0|1",
@@ -292,6 +293,8 @@ static void parse_options(struct driver *driver, struct kernel_options *options,
 		{"default-owner", required_argument, NULL, 'd'},
 		{"keep", required_argument, NULL, 'k'},
 		{"hold-strays", no_argument, NULL, 'h'},
+		{"tunnel-port", required_argument, NULL, 'p'},
+		{"owner-mask", required_argument, NULL, 'm'},
 		{0},
 	};
 	struct in6_addr local;
@@ -311,6 +314,10 @@ static void parse_options(struct driver *driver, struct kernel_options *options,
 			driver->keep = parse_keep(optarg);
 		} else if (option == 'h') {
 			driver->hold_strays = true;
+		} else if (option == 'p') {
+			options->tunnel_port = (uint16_t)atoi(optarg);
+		} else if (option == 'm') {
+			options->mark_owner_mask = (uint32_t)strtoul(optarg, NULL, 0);
 		} else {
 			exit(2);
 		}

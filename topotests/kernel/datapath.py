@@ -884,6 +884,41 @@ def test_dual_stack_listener(lab):
     expect("events", drivers[0].count("^session established 10.1.0.2"), 30)
 
 
+def test_other_port_and_mask(lab):
+    """A restart with another tunnel port and another place in the mark keeps the pins."""
+    before = {name: lab.state(name) for name in "AB"}
+    _, drivers = both(lab, keep="all")
+    client = lab.client()
+    moved_sessions(lab, client)
+    for driver in drivers:
+        lab.end(driver)
+    options = ("--tunnel-port", "4791", "--owner-mask", "0x00ff0000")
+    drivers = lab.drive("A", *options), lab.drive("B", *options)
+    expect("pins", len(drivers[1].ask("pins")), 30)
+    expect_round(client, {"A": 30})
+    expect("strays", drivers[1].count("^stray "), 0)
+    for driver in drivers:
+        lab.end(driver)
+    for name in "AB":
+        expect("left on " + name, difference(before[name], lab.state(name)), "")
+
+
+def test_events_lost(lab):
+    """The ring buffer runs full while nobody reads it."""
+    _, (a, _) = both(lab)
+    client = lab.client()
+    a.child.send_signal(signal.SIGSTOP)
+    for _ in range(14):
+        client.ask("open %s %d 900" % (VIP, PORT))
+        client.ask("close")
+    a.child.send_signal(signal.SIGCONT)
+    a.wait("^lost$")
+    expect("counted", a.counters()["session-events-lost"] > 0, True)
+    expect("told once", a.count("^lost$"), 1)
+    client.ask("open %s %d 1" % (VIP, PORT))
+    expect_round(client, {"A": 1})
+
+
 def main():
     if sys.argv[1] == "serve":
         return serve(sys.argv[2], int(sys.argv[3]), sys.argv[4], int(sys.argv[5]))
