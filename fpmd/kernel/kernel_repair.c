@@ -79,9 +79,10 @@ static int repair_filters(struct kernel *kernel, bool first, struct error *error
 	attached += (size_t)status;
 	for (size_t i = 0; i < kernel->devices.count; i++) {
 		struct error why;
+		char name[IF_NAMESIZE];
 
 		status = bpf_attach(kernel->bpf, kernel->devices.items[i].index, BPF_UPLINK, &why);
-		if (status < 0 && first) {
+		if (status < 0 && first && if_indextoname(kernel->devices.items[i].index, name)) {
 			if (error)
 				*error = why;
 			return -1;
