@@ -112,8 +112,14 @@ class Holdfast:
                 totals[name] += value
         return totals
 
-    def pins(self, network, server):
-        return (self.show(network, server, "pins") or {}).get("count", 0)
+    def pins(self, network, owner=None):
+        """How many pins all servers that run have, those to one owner (a server's name) if given."""
+        member = owner and network.topology.nodes[owner].member
+        count = 0
+        for server in self.processes:
+            listed = (self.show(network, server, "pins") or {}).get("pins", [])
+            count += sum(member in (None, pin["owner"]) for pin in listed)
+        return count
 
     def await_ready(self, network):
         """Waits until every server has every member in its ring."""

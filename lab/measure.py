@@ -23,9 +23,8 @@ def ruleset(description, node):
         uplinks = description.uplinks(node.name)
         sets = [f"set seen {{ {_SET} }}"] + [f"set via_{leaf} {{ {_SET} }}" for leaf in uplinks]
         arriving = [f"iifname {leaf} {_TO} add @via_{leaf} {{ ip saddr . tcp sport }}" for leaf in uplinks]
-        arriving.append(
-            f"iifname {{ {', '.join(uplinks)} }} {_TO} tcp flags & (syn | rst) == 0 add @seen {{ ip saddr . tcp sport }}"
-        )
+        fabric = f"iifname {{ {', '.join(uplinks)} }}"
+        arriving.append(f"{fabric} {_TO} tcp flags & (syn | rst) == 0 add @seen {{ ip saddr . tcp sport }}")
         leaving = [f"oifname {leaf} {_FROM} add @via_{leaf} {{ ip daddr . tcp dport }}" for leaf in uplinks]
         chains = _chain("prerouting", -310, arriving) + _chain("postrouting", 310, leaving)
     elif node.role in (topology.LEAF, topology.SPINE):

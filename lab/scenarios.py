@@ -139,6 +139,13 @@ def move_some(stage, spare):
     return server
 
 
+def expect_no_detours(stage):
+    """No pin leads to a server of stage.dead any more."""
+    for server in stage.dead:
+        left = stage.holdfast.pins(stage.network, server) if stage.holdfast else 0
+        stage.expect(not left, f"{left} detours still lead to {server}")
+
+
 class ServerCrash(Scenario):
     name = "server-crash"
     title = "a server to which detours lead dies with all of its links"
@@ -157,6 +164,9 @@ class ServerCrash(Scenario):
         if fpmd:
             stage.lab.run.stop([fpmd], signal.SIGKILL)
 
+    def conclude(self, stage, result):
+        expect_no_detours(stage)
+
 
 class AppCrash(Scenario):
     name = "app-crash"
@@ -171,6 +181,9 @@ class AppCrash(Scenario):
         stage.event(f"crash of the application on {victim}")
         stage.applications.stop(victim, signal.SIGKILL)
 
+    def conclude(self, stage, result):
+        expect_no_detours(stage)
+
 
 class FpmdKill(Scenario):
     name = "fpmd-kill"
@@ -181,11 +194,16 @@ class FpmdKill(Scenario):
     def act(self, stage):
         first = move_some(stage, set())
         stage.pause(1.0, 1.5)
+        pins = stage.holdfast.pins(stage.network) if stage.holdfast else 0
         self.kill_all(stage)
         stage.pause(0.2, 0.6)
         move_some(stage, {first})
         stage.pause(0.8, 1.8)
         self.start_all(stage)
+        if stage.holdfast:
+            stage.holdfast.await_ready(stage.network)
+            left = stage.holdfast.pins(stage.network)
+            stage.expect(left >= pins, f"{left} of {pins} pins were taken over")
 
     def kill_all(self, stage):
         stage.event("kill -9 fpmd")

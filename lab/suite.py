@@ -109,6 +109,9 @@ def _summary(row):
         text += f", {row['detours']} detours"
     if row["max_stall_ms"] is not None:
         text += f", stall p99 {row['p99_stall_ms']:.0f} ms, max {row['max_stall_ms']:.0f} ms"
+    if row.get("median_reset_ms") is not None:
+        told = f"{row['died_reset']} of {row['died']} clients of the dead got a RST"
+        text += f"; {told}, median {row['median_reset_ms']:.0f} ms"
     return text + "".join(f"\n{'':15}! {wrong}" for wrong in row["wrong"])
 
 
