@@ -15,6 +15,7 @@ from lab import topology
 from lab.run import LabError
 
 READY_TIMEOUT = 15.0
+FPMD_NICE = "-10"
 
 # Figure of the report -> (group, counter) of `show holdfast counters json`.
 COUNTERS = {
