@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+Runs these tests with FRR's own topotest library, that of the installed version (tools/frr-headers). As
+root: PATH=/usr/sbin:/usr/bin:/sbin:/bin python3 -m pytest topotests. What was built is looked for in the
+source tree, or in $HOLDFAST_BUILD.
+"""
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+TOP = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+BUILD = os.environ.get("HOLDFAST_BUILD", TOP)
+MODULE = os.path.join(BUILD, "zebra-plugin/.libs/zebra_holdfast.so")
+VTYSH = os.path.join(BUILD, "vtysh/.libs/holdfast_vtysh.so")
+
+FRR = os.environ.get("FRR_TOPOTESTS")
+if not FRR:
+    FRR = subprocess.run([os.path.join(TOP, "tools/frr-headers"), "--print"], check=True,
+                         stdout=subprocess.PIPE, text=True).stdout.strip() + "/tests/topotests"
+sys.path.insert(0, FRR)
+# Clean-ups of FRR's library and the caches of python leave no trace in its tree.
+sys.dont_write_bytecode = True
+
+import lib.micronet_compat  # noqa: E402
+import lib.topogen  # noqa: E402
+import lib.topotest  # noqa: E402
+
+# Two of the library's checks ask for what these tests do not need: gdb and pim6d, kernel modules.
+lib.topotest.module_present_linux = lambda module, load: None
+lib.topogen.diagnose_env_linux = lambda rundir: not os.makedirs(rundir, exist_ok=True)
+
+# It ends what earlier runs left; runs that are going on at the same time are not meant.
+all_others = lib.micronet_compat._get_other_pids
+lib.micronet_compat._get_other_pids = lambda: {
+    parent: children for parent, children in all_others().items()
+    if not os.path.exists("/proc/%s" % parent)}
+
+with open(os.path.join(FRR, "conftest.py")) as source:
+    exec(compile(source.read(), os.path.join(FRR, "conftest.py"), "exec"))
+
+frr_configure = pytest_configure  # noqa: F821
+frr_logstart, frr_logfinish = pytest_runtest_logstart, pytest_runtest_logfinish  # noqa: F821
+
+
+def two_parts(nodeid):
+    """The library takes a test's name for FILE::FUNCTION, whatever follows."""
+    path, _, name = nodeid.partition("::")
+    return path + "::" + name.replace("::", ".")
+
+
+def pytest_runtest_logstart(nodeid, location):
+    frr_logstart(two_parts(nodeid), location)
+
+
+def pytest_runtest_logfinish(nodeid, location):
+    frr_logfinish(two_parts(nodeid), location)
+
+
+def pytest_configure(config):
+    """Each run has a directory of its own, so that two can go side by side."""
+    config.holdfast_rundir = None
+    if not config.getoption("--rundir"):
+        config.holdfast_rundir = tempfile.mkdtemp(prefix="holdfast-topotests.", dir="/tmp")
+        os.chmod(config.holdfast_rundir, 0o755)
+        config.option.rundir = config.holdfast_rundir
+    # It takes -q for -v.
+    verbose, config.option.verbose = config.option.verbose, max(config.option.verbose, 0)
+    frr_configure(config)
+    config.option.verbose = verbose
+
+
+def pytest_sessionfinish(session, exitstatus):
+    """The logs stay when something failed."""
+    directory = getattr(session.config, "holdfast_rundir", None)
+    if directory and exitstatus == 0:
+        session.config.add_cleanup(lambda: shutil.rmtree(directory, ignore_errors=True))
+    elif directory:
+        sys.stderr.write("\nlogs: %s\n" % directory)

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+A pytest plugin for FRR's own topotests, as tools/frr-topotests runs them: the same corrections of the
+environment as in conftest.py, and, if wanted, the module in every zebra, configured so that it
+observes the host routes of the tests.
+"""
+import os
+import sys
+
+sys.path.insert(0, os.environ["FRR_TOPOTESTS"])
+
+import lib.micronet_compat  # noqa: E402
+import lib.topogen  # noqa: E402
+import lib.topotest  # noqa: E402
+
+BUILD = os.environ["HOLDFAST_BUILD"]
+MODULE = os.path.join(BUILD, "zebra-plugin/.libs/zebra_holdfast.so")
+VTYSH = os.path.join(BUILD, "vtysh/.libs/holdfast_vtysh.so")
+COMMANDS = ["configure", "holdfast", "prefix 203.0.113.80/32", "prefix 2001:db8:80::80/128",
+            "member-range 10.0.0.0/8", "member-range 192.168.0.0/16", "member-range 172.16.0.0/12",
+            "member-range fc00::/7"]
+
+lib.topotest.module_present_linux = lambda module, load: None
+lib.topogen.diagnose_env_linux = lambda rundir: not os.makedirs(rundir, exist_ok=True)
+all_others = lib.micronet_compat._get_other_pids
+lib.micronet_compat._get_other_pids = lambda: {
+    parent: children for parent, children in all_others().items()
+    if not os.path.exists("/proc/%s" % parent)}
+
+stock_start = lib.topotest.Router.startRouterDaemons
+
+
+def start(self, daemons=None, tgen=None):
+    starts_zebra = self.daemons["zebra"] == 1 if daemons is None else "zebra" in daemons
+    zebra = self.daemons_options.get("zebra") or ""
+    if MODULE not in zebra:
+        self.daemons_options["zebra"] = "%s -M %s" % (zebra, MODULE)
+    result = stock_start(self, daemons, tgen)
+    if starts_zebra:
+        shown = self.cmd("vtysh -c 'show modules' 2>&1")
+        assert "zebra_holdfast" in shown, shown
+        self.cmd("LD_PRELOAD=%s vtysh %s 2>&1"
+                 % (VTYSH, " ".join("-c '%s'" % command for command in COMMANDS)))
+    return result
+
+
+if "HOLDFAST_IN_EVERY_ZEBRA" in os.environ:
+    lib.topotest.Router.startRouterDaemons = start
