@@ -23,11 +23,15 @@ struct flow {
 	uint8_t protocol;     /* IPPROTO_TCP */
 	uint8_t zero[3];
 };
+_Static_assert(sizeof(struct flow) == 40, "no padding in a key");
 
+/* A key of tables, too: compared and hashed as bytes, so always start from zero. */
 struct prefix_address {
 	struct in6_addr address;
 	uint8_t length; /* counted in the mapped form: an IPv4 /32 is 128 */
+	uint8_t zero[3];
 };
+_Static_assert(sizeof(struct prefix_address) == 20, "no padding in a key");
 
 static inline bool address_is_ipv4(const struct in6_addr *a)
 {

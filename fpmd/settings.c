@@ -8,6 +8,7 @@ int settings_prefix(const Holdfast__Prefix *wire, struct prefix_address *prefix)
 {
 	unsigned int bits;
 
+	memset(prefix, 0, sizeof(*prefix));
 	if (!wire || address_from_bytes(wire->address.data, wire->address.len, &prefix->address))
 		return -1;
 	bits = wire->address.len == 4 ? 32 : 128;

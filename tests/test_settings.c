@@ -137,7 +137,8 @@ START_TEST(addresses_are_checked)
 }
 END_TEST
 
-START_TEST(what_is_missing_is_named)
+START_TEST(what_is_missing_is_named,
+	  a_prefix_is_the_same_whatever_was_in_its_place)
 {
 	struct settings s;
 	struct error error;
@@ -157,5 +158,20 @@ START_TEST(what_is_missing_is_named)
 }
 END_TEST
 
+/* A prefix is a key that is compared as bytes: nothing of what was there before may be left. */
+START_TEST(a_prefix_is_the_same_whatever_was_in_its_place)
+{
+	struct prefix_address zeroes, ones;
+
+	good();
+	memset(&zeroes, 0, sizeof(zeroes));
+	memset(&ones, 0xff, sizeof(ones));
+	ck_assert_int_eq(settings_prefix(&vip, &zeroes), 0);
+	ck_assert_int_eq(settings_prefix(&vip, &ones), 0);
+	ck_assert_mem_eq(&zeroes, &ones, sizeof(ones));
+}
+END_TEST
+
 UNIT_MAIN("settings", a_good_configuration, each_rule_is_checked, addresses_are_checked,
-	  what_is_missing_is_named)
+	  what_is_missing_is_named,
+	  a_prefix_is_the_same_whatever_was_in_its_place)
