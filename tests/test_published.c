@@ -226,6 +226,21 @@ START_TEST(new_epoch)
 }
 END_TEST
 
+START_TEST(the_last_askers_are_remembered_once)
+{
+	struct published_entry entry = {0};
+
+	published_asked(&entry, 7);
+	published_asked(&entry, 7);
+	ck_assert_uint_eq(entry.askers, 1);
+	for (uint16_t id = 10; id < 10 + PUBLISHED_ASKERS; id++)
+		published_asked(&entry, id);
+	ck_assert_uint_eq(entry.askers, PUBLISHED_ASKERS);
+	for (size_t i = 0; i < PUBLISHED_ASKERS; i++)
+		ck_assert_uint_ge(entry.asker[i], 10);
+}
+END_TEST
+
 START_TEST(alone)
 {
 	ring_make(SIX, 1);
@@ -244,4 +259,5 @@ START_TEST(alone)
 END_TEST
 
 UNIT_MAIN("published", until_confirmed, confirmation_must_fit, only_what_moved, ends_everywhere,
-	  new_epoch, alone)
+	  new_epoch, alone,
+	  the_last_askers_are_remembered_once)

@@ -270,6 +270,12 @@ void onehop_take_get(struct directory *directory, uint16_t member, const uint8_t
 	answer.request = get.request;
 	record_key_make(directory->keys.record_hash, &get.flow, &key);
 	answer_flow(directory, &get.flow, &key, &answer);
+	if (answer.status == GET_CLAIM) {
+		struct published_entry *entry = published_find(&directory->published, &key);
+
+		if (entry != NULL)
+			published_asked(entry, member);
+	}
 	get_answer_encode(&answer, out);
 	transport_send(directory->transport, member, DATAGRAM_GET_ANSWER, out);
 	directory->counters.answers_given++;

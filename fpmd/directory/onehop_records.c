@@ -107,6 +107,10 @@ void directory_withdraw(struct directory *directory, const struct flow *flow)
 	if (entry == NULL || entry->ending)
 		return;
 	directory->counters.withdrawn++;
+	/* Those that asked may have a detour to us that nothing will cross any more. */
+	for (uint8_t i = 0; i < entry->askers; i++)
+		directory_refuse(directory, &directory->members.member[entry->asker[i]].address,
+				 flow);
 	published_end(&directory->published, entry);
 	onehop_pump_soon(directory);
 }

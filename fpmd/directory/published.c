@@ -301,3 +301,14 @@ void published_hurry(struct published *published)
 		}
 	}
 }
+
+void published_asked(struct published_entry *entry, uint16_t id)
+{
+	for (uint8_t i = 0; i < entry->askers; i++)
+		if (entry->asker[i] == id)
+			return;
+	entry->asker[entry->asker_next] = id;
+	entry->asker_next = (uint8_t)((entry->asker_next + 1) % PUBLISHED_ASKERS);
+	if (entry->askers < PUBLISHED_ASKERS)
+		entry->askers++;
+}

@@ -14,6 +14,7 @@
 #include "fpmd/directory/ring.h"
 
 #define PUBLISHED_HOLDERS 6
+#define PUBLISHED_ASKERS 4
 #define PUBLISHED_LEVELS 9 /* 0: due; then 50 ms, 100 ms, ... 6.4 s */
 #define PUBLISHED_BACKOFF_MS 50
 #define PUBLISHED_ENDING_MAX 65536
@@ -26,6 +27,9 @@ struct published_entry {
 	uint64_t since_ms;
 	uint64_t due_ms;
 	uint16_t holder[PUBLISHED_HOLDERS]; /* member ids that have, or shall have, a record */
+	uint16_t asker[PUBLISHED_ASKERS]; /* members that asked for it last: they may have a detour */
+	uint8_t askers;			  /* valid ones in asker[] */
+	uint8_t asker_next;
 	uint8_t holders;
 	uint8_t replica;   /* bits of holder[]: in the ring's set for this key now */
 	uint8_t confirmed; /* bits of holder[] */
@@ -67,6 +71,9 @@ void published_place(struct published *published, struct published_entry *entry,
 
 /* The session ended. Frees the entry at once if nobody else has the record. */
 void published_end(struct published *published, struct published_entry *entry);
+
+/* Member *id* asked who owns it, and was told. The last ones are remembered. */
+void published_asked(struct published_entry *entry, uint16_t id);
 
 /* All entries get a version anew (a new epoch) and lose their confirmations. */
 typedef uint64_t published_version_fn(void *arg);
