@@ -137,8 +137,7 @@ START_TEST(addresses_are_checked)
 }
 END_TEST
 
-START_TEST(what_is_missing_is_named,
-	  a_prefix_is_the_same_whatever_was_in_its_place)
+START_TEST(what_is_missing_is_named)
 {
 	struct settings s;
 	struct error error;
