@@ -17,7 +17,7 @@
 
 /* A reader that lets more than this pile up is cut off. */
 #define OUTPUT_MAX ((size_t)256 << 20)
-#define SHOW_PART  32768
+#define SHOW_PART 32768
 
 struct fpm_server {
 	const struct fpm_handlers *handlers;
@@ -50,8 +50,7 @@ static void dispatch(struct fpm_server *server, const struct frame *frame)
 	message = holdfast__frame__unpack(NULL, frame->payload_size, frame->payload);
 	if (!message) {
 		server->counters.unknown_messages++;
-		log_warn("fpm: a frame of %zu bytes does not decode: skipped",
-			 frame->payload_size);
+		log_warn("fpm: a frame of %zu bytes does not decode: skipped", frame->payload_size);
 		return;
 	}
 	switch (message->body_case) {
@@ -211,18 +210,21 @@ const struct fpm_counters *fpm_server_counters(const struct fpm_server *server)
 	return &server->counters;
 }
 
-/* Removes a socket file that nobody listens on. Returns -1 if somebody does. */
+/*
+ * Removes a socket file that nobody listens on. Returns -1 if somebody does: the kernel says so by
+ * refusing another type of socket, and who listens there is not disturbed.
+ */
 static int remove_stale(const struct sockaddr_un *address)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), connected;
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), status;
 
 	if (fd < 0)
 		return 0;
-	connected = connect(fd, (const struct sockaddr *)address, sizeof(*address));
+	status = connect(fd, (const struct sockaddr *)address, sizeof(*address)) ? errno : 0;
 	close(fd);
-	if (!connected)
+	if (!status || status == EPROTOTYPE)
 		return -1;
-	if (errno == ECONNREFUSED)
+	if (status == ECONNREFUSED)
 		unlink(address->sun_path);
 	return 0;
 }
@@ -248,10 +250,9 @@ int fpm_server_open(struct event_base *base, const char *path, const struct fpm_
 		return error_set(error, "an fpmd listens on %s already", path);
 	}
 	old_mask = umask(0117);
-	server->listener = evconnlistener_new_bind(base, accepted, server,
-						   LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 4,
-						   (struct sockaddr *)&server->address,
-						   sizeof(server->address));
+	server->listener = evconnlistener_new_bind(
+		base, accepted, server, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 4,
+		(struct sockaddr *)&server->address, sizeof(server->address));
 	umask(old_mask);
 	if (!server->listener) {
 		error_set(error, "cannot listen on %s: %s", path, strerror(errno));
