@@ -114,6 +114,9 @@ int settings_from_config(const Holdfast__Config *config, struct settings *settin
 	    check_port(config->tunnel_port, "tunnel", error))
 		return -1;
 
+	if (config->tunnel_port == config->directory_port)
+		return error_set(error, "tunnel and directory have the same port %u",
+				 config->tunnel_port);
 	if (config->tunnel_vni > 0xffffff)
 		return error_set(error, "tunnel vni %u is above 16777215", config->tunnel_vni);
 	if (config->queue > UINT16_MAX)
