@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Members: routes become reachable hosts, those in the ring become owners in the kernel. A member that is
- * gone loses its pins at once; when all are gone together, nothing changes.
+ * Members: routes become reachable hosts, those in the ring become owners in the kernel. A member
+ * that is gone loses its pins at once; when all are gone together, nothing changes.
  */
 #include <stdlib.h>
 
@@ -101,8 +101,9 @@ static void settled(struct daemon *d)
 	reach_update(&d->reach, hosts, count, daemon_now_ms());
 	if (d->reach.isolated && !was_isolated) {
 		d->counters.isolations++;
-		log_warn("members: all %zu members vanished at once: this host is cut off; all detours stay",
-			 d->reach.count);
+		log_warn(
+			"members: all %zu members vanished at once: this host is cut off; all detours stay",
+			d->reach.count);
 	} else if (!d->reach.isolated && was_isolated) {
 		log_info("members: %zu of %zu members are back", count, d->reach.count);
 	}
@@ -131,22 +132,19 @@ void members_routes_changed(struct daemon *d)
 		evtimer_add(d->settle_timer, &wait);
 }
 
-/* An owner that an earlier fpmd left in the kernel: reachable until a replay and time say otherwise. */
+/* An owner that an earlier fpmd left in the kernel: reachable until a replay and time say
+ * otherwise. */
 void members_adopt_owner(void *arg, uint16_t id, const struct in6_addr *address)
 {
 	struct daemon *d = arg;
 	char text[ADDRESS_TEXT_SIZE];
 
 	if (owner_adopt(&d->owners, id, address)) {
-		log_warn("members: owner %u (%s) in the kernel does not fit the mark: left alone", id,
-			 address_text(address, text));
+		log_warn("members: owner %u (%s) in the kernel does not fit the mark: left alone",
+			 id, address_text(address, text));
 		return;
 	}
-	if (!reach_has(&d->reach, address) && d->reach.count < REACH_MAX) {
-		d->reach.hosts[d->reach.count++] =
-			(struct reach_host){.address = *address, .frozen = true};
-		d->reach.isolated = true;
-	}
+	reach_adopt(&d->reach, address, daemon_now_ms());
 }
 
 void members_tick(struct daemon *d)

@@ -27,8 +27,7 @@ static void drop_others(struct reach *reach, bool keep_frozen, uint64_t now_ms)
 	reach->count = kept;
 }
 
-void reach_update(struct reach *reach, const struct in6_addr *routed, size_t count,
-		  uint64_t now_ms)
+void reach_update(struct reach *reach, const struct in6_addr *routed, size_t count, uint64_t now_ms)
 {
 	if (!count) {
 		if (!reach->count)
@@ -61,6 +60,20 @@ void reach_update(struct reach *reach, const struct in6_addr *routed, size_t cou
 		}
 	}
 	drop_others(reach, true, now_ms);
+}
+
+void reach_adopt(struct reach *reach, const struct in6_addr *address, uint64_t now_ms)
+{
+	bool routed = false;
+
+	if (find(reach, address) || reach->count == REACH_MAX)
+		return;
+	for (size_t i = 0; i < reach->count; i++)
+		routed |= reach->hosts[i].routed;
+	reach->hosts[reach->count++] = (struct reach_host){.address = *address, .frozen = true};
+	reach->isolated = !routed;
+	if (routed && !reach->returned_ms)
+		reach->returned_ms = now_ms ? now_ms : 1;
 }
 
 bool reach_expire(struct reach *reach, uint64_t now_ms)

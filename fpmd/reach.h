@@ -18,11 +18,11 @@
 #define REACH_RETURN_MS 60000
 
 /*
- * A route may go and come back while BGP looks for another path. For so long after a member was lost its
- * sessions are neither sent anywhere nor reset.
+ * A route may go and come back while BGP looks for another path. For so long after a member was
+ * lost its sessions are neither sent anywhere nor reset.
  */
-#define REACH_DOUBT_MS	250
-#define REACH_LOST_MAX	64
+#define REACH_DOUBT_MS 250
+#define REACH_LOST_MAX 64
 
 struct reach_lost {
 	struct in6_addr address;
@@ -45,10 +45,17 @@ struct reach {
 };
 
 /*
- * The routes say that *routed* are there now. Afterwards hosts[] holds all members to be treated as reachable.
+ * The routes say that *routed* are there now. Afterwards hosts[] holds all members to be treated as
+ * reachable.
  */
 void reach_update(struct reach *reach, const struct in6_addr *routed, size_t count,
 		  uint64_t now_ms);
+
+/*
+ * A member that was reachable for an earlier fpmd: it has as long to come back as after isolation,
+ * counted from when any member is routed.
+ */
+void reach_adopt(struct reach *reach, const struct in6_addr *address, uint64_t now_ms);
 
 /* Time passed: frozen members that did not come back in time are given up. True if any was. */
 bool reach_expire(struct reach *reach, uint64_t now_ms);
