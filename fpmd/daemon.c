@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The daemon's life: what zebra sends is put into effect. Kernel and directory are opened together as soon as
- * the configuration is complete, tried again while something is missing, and closed only when the configuration
- * is really gone; without zebra everything goes on as it is.
+ * The daemon's life: what zebra sends is put into effect. Kernel and directory are opened together
+ * as soon as the configuration is complete, tried again while something is missing, and closed only
+ * when the configuration is really gone; without zebra everything goes on as it is.
  */
 #include "fpmd/daemon.h"
 
@@ -14,11 +14,11 @@
 
 #include "fpmd/log.h"
 
-#define TICK_MS	     50
+#define TICK_MS 50
 #define SLOW_TICK_MS 2000
 /* A zebra that starts again, or frr-reload, shows an empty configuration for a moment. */
 #define REMOVE_AFTER_S 15
-#define RECORDS_MAX    4000000
+#define RECORDS_MAX 4000000
 
 uint64_t daemon_now_ms(void)
 {
@@ -119,16 +119,18 @@ static int open_kernel(struct daemon *d, struct error *error)
 	return kernel_open(d->base, &options, &kernel_handlers, d, &d->kernel, error);
 }
 
-/* Pins and owners: from the kernel at the first time, from our own tables when it was built anew. */
+/* Pins and owners: from the kernel at the first time, from our own tables when it was built anew.
+ */
 static int take_over(struct daemon *d, struct error *error)
 {
 	d->pins.max = d->settings.pins_max;
-	if (pins_count(&d->pins))
-		return rescue_reinstall(d) ? error_set(error, "not all pins could be installed again")
-					   : 0;
+	if (pins_count(&d->pins)) {
+		rescue_reinstall(d);
+		return 0;
+	}
 	owners_init(&d->owners, d->settings.mark_owner_mask);
 	if (kernel_owners_dump(d->kernel, members_adopt_owner, d, error) ||
-	    kernel_pins_dump(d->kernel, rescue_adopt_pin, d, error))
+	    rescue_take_over(d, error))
 		return -1;
 	if (pins_count(&d->pins))
 		log_info("pins: %zu taken over from the kernel", pins_count(&d->pins));
@@ -147,9 +149,10 @@ static void stop(struct daemon *d, enum kernel_keep keep)
 	d->kernel = NULL;
 	if (keep != KERNEL_KEEP_ALL)
 		pins_clear(&d->pins);
-	log_info("stopped: %s", keep == KERNEL_KEEP_ALL		? "kernel state stays"
-				: keep == KERNEL_KEEP_DETOURS	? "detours stay, strays are answered by the kernel"
-								: "all kernel state removed");
+	log_info("stopped: %s", keep == KERNEL_KEEP_ALL ? "kernel state stays"
+				: keep == KERNEL_KEEP_DETOURS
+					? "detours stay, strays are answered by the kernel"
+					: "all kernel state removed");
 }
 
 static void start(struct daemon *d)
@@ -207,6 +210,12 @@ static bool kernel_layout_differs(const struct settings *old, const struct setti
 	       memcmp(old->local_members, new->local_members, sizeof(old->local_members));
 }
 
+static void clear_problems(struct daemon *d)
+{
+	for (size_t i = 0; i < PROBLEM_COUNT; i++)
+		daemon_problem(d, (enum problem)i, NULL);
+}
+
 static void remove_all(evutil_socket_t fd, short what, void *arg)
 {
 	struct daemon *d = arg;
@@ -214,8 +223,43 @@ static void remove_all(evutil_socket_t fd, short what, void *arg)
 	log_info("the configuration was removed");
 	stop(d, KERNEL_KEEP_NOTHING);
 	pins_clear(&d->pins);
-	for (size_t i = 0; i < PROBLEM_COUNT; i++)
-		daemon_problem(d, (enum problem)i, NULL);
+	clear_problems(d);
+}
+
+/* Puts a change into effect that takes a new kernel or directory; if that fails, the last one
+ * again. */
+static void reopen(struct daemon *d, const struct settings *settings)
+{
+	const struct settings last = d->running;
+	bool rebuild = kernel_layout_differs(&last, settings);
+	char why[ERROR_TEXT_SIZE];
+
+	log_info("the configuration changed: opening anew");
+	rescue_abandon(d);
+	closings_clear(&d->closings);
+	directory_close(d->directory);
+	kernel_close(d->kernel, rebuild ? KERNEL_KEEP_NOTHING : KERNEL_KEEP_ALL);
+	d->directory = NULL;
+	d->kernel = NULL;
+	if (last.mark_owner_mask != settings->mark_owner_mask) {
+		pins_clear(&d->pins);
+		d->reach.count = 0;
+		members_routes_changed(d);
+	}
+	d->settings = *settings;
+	start(d);
+	if (daemon_running(d))
+		return;
+	memcpy(why,
+	       d->problems[d->problems[PROBLEM_DIRECTORY][0] ? PROBLEM_DIRECTORY : PROBLEM_KERNEL],
+	       sizeof(why));
+	d->settings = last;
+	start(d);
+	if (daemon_running(d))
+		daemon_problem(d, PROBLEM_CONFIG,
+			       "the change is not in effect, configure it again: %s", why);
+	else
+		d->settings = *settings;
 }
 
 static void on_config(void *arg, const Holdfast__Config *config)
@@ -237,36 +281,27 @@ static void on_config(void *arg, const Holdfast__Config *config)
 		bool empty = !settings.vip_count && !settings.range_count;
 
 		d->configured = false;
-		if (empty)
-			daemon_problem(d, PROBLEM_CONFIG, NULL);
-		else
+		evtimer_del(d->remove_timer);
+		if (!empty)
 			daemon_problem(d, PROBLEM_CONFIG, "%s: nothing is changed until it is",
 				       missing);
-		if (empty && daemon_running(d))
+		else if (!daemon_running(d))
+			clear_problems(d);
+		else {
+			daemon_problem(d, PROBLEM_CONFIG, NULL);
 			evtimer_add(d->remove_timer, &wait);
+		}
 		return;
 	}
 	evtimer_del(d->remove_timer);
 	daemon_problem(d, PROBLEM_CONFIG, NULL);
-	d->settings = settings;
 	d->configured = true;
 
 	if (daemon_running(d) && needs_restart(&d->running, &settings)) {
-		bool rebuild = kernel_layout_differs(&d->running, &settings);
-
-		log_info("the configuration changed: opening anew");
-		rescue_abandon(d);
-		closings_clear(&d->closings);
-		directory_close(d->directory);
-		kernel_close(d->kernel, rebuild ? KERNEL_KEEP_NOTHING : KERNEL_KEEP_ALL);
-		d->directory = NULL;
-		d->kernel = NULL;
-		if (d->running.mark_owner_mask != settings.mark_owner_mask) {
-			pins_clear(&d->pins);
-			d->reach.count = 0;
-			members_routes_changed(d);
-		}
+		reopen(d, &settings);
+		return;
 	}
+	d->settings = settings;
 	if (daemon_running(d)) {
 		d->running = settings;
 		addresses_changed(d);

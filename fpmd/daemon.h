@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The daemon's state, shared by the files that act on it (daemon.c, members.c, vips.c, sessions.c,
- * rescue.c, show.c). One thread, one event loop. It serves (kernel and directory open) or it does not,
- * never half.
+ * rescue.c, show.c). One thread, one event loop. It serves (kernel and directory open) or it does
+ * not, never half.
  */
 #ifndef HOLDFAST_DAEMON_H
 #define HOLDFAST_DAEMON_H
@@ -23,8 +23,10 @@
 /* name in JSON (camel case of the words), words in the CLI, meaning */
 #define DAEMON_COUNTERS(COUNTER)                                                                   \
 	COUNTER(strays, "strays", "segments that met no session and no pin here")                  \
-	COUNTER(strays_tunnelled, "strays-tunnelled", "segments that came by a detour and met no session") \
-	COUNTER(strays_unexpected, "strays-unexpected", "held segments of addresses that are no prefix") \
+	COUNTER(strays_tunnelled, "strays-tunnelled",                                              \
+		"segments that came by a detour and met no session")                               \
+	COUNTER(strays_unexpected, "strays-unexpected",                                            \
+		"held segments of addresses that are no prefix")                                   \
 	COUNTER(lookups, "lookups", "look-ups for strays")                                         \
 	COUNTER(lookup_messages, "lookup-messages", "datagrams sent for them")                     \
 	COUNTER(lookups_found, "lookups-found", "answered with an owner")                          \
@@ -32,23 +34,28 @@
 	COUNTER(lookups_timed_out, "lookups-timed-out", "without an answer in time")               \
 	COUNTER(lookups_refused, "lookups-refused", "not begun: too many outstanding")             \
 	COUNTER(segments_detoured, "segments-detoured", "held segments sent on to their owner")    \
-	COUNTER(segments_local, "segments-local", "held segments given back to this host's kernel") \
-	COUNTER(segments_dropped, "segments-dropped", "held segments dropped (the client sends them again)") \
+	COUNTER(segments_local, "segments-local",                                                  \
+		"held segments given back to this host's kernel")                                  \
+	COUNTER(segments_dropped, "segments-dropped",                                              \
+		"held segments dropped (the client sends them again)")                             \
 	COUNTER(detours, "detours", "pins installed")                                              \
 	COUNTER(pins_full, "pins-full", "detours without a pin: the table is full")                \
 	COUNTER(pins_failed, "pins-failed", "pins that the kernel did not take")                   \
 	COUNTER(pins_moved, "pins-moved", "pins that a check gave another owner")                  \
 	COUNTER(pins_ended, "pins-ended", "pins removed: a check found no such session")           \
-	COUNTER(pins_accepted, "pins-accepted", "pins removed: a new connection of the same 4-tuple was accepted here") \
+	COUNTER(pins_accepted, "pins-accepted",                                                    \
+		"pins removed: a new connection of the same 4-tuple was accepted here")            \
 	COUNTER(pins_refused, "pins-refused", "pins removed: the owner had no such session")       \
 	COUNTER(pins_owner_gone, "pins-owner-gone", "pins removed: the owner's host is gone")      \
 	COUNTER(pins_taken_over, "pins-taken-over", "pins found in the kernel at the start")       \
 	COUNTER(pin_checks, "pin-checks", "look-ups that verify a pin")                            \
 	COUNTER(refusals_sent, "refusals-sent", "negative acknowledgements sent")                  \
 	COUNTER(refusals_received, "refusals-received", "negative acknowledgements received")      \
-	COUNTER(sessions_begun, "sessions-begun", "connections accepted, and those found at the start") \
+	COUNTER(sessions_begun, "sessions-begun",                                                  \
+		"connections accepted, and those found at the start")                              \
 	COUNTER(sessions_ended, "sessions-ended", "sessions whose end the kernel confirmed")       \
-	COUNTER(sessions_resynced, "sessions-resynced", "times the socket table was read again after lost events") \
+	COUNTER(sessions_resynced, "sessions-resynced",                                            \
+		"times the socket table was read again after lost events")                         \
 	COUNTER(isolations, "isolations", "times all members vanished at once")                    \
 	COUNTER(owners_exhausted, "owners-exhausted", "owners for which no mark id was free")
 
@@ -165,16 +172,25 @@ void sessions_event(void *d, const struct flow *flow, enum kernel_session_event 
 void sessions_lost(void *d);
 bool sessions_has(void *d, const struct flow *flow);
 void sessions_tick(struct daemon *d);
+/* Withdraws the sessions of addresses that are no VIP any more. */
+void sessions_forget_foreign(struct daemon *d);
 
 /* rescue.c */
 void rescue_stray(void *d, const struct kernel_stray *stray);
 void rescue_refused(void *d, const struct in6_addr *member, const struct flow *flow);
 void rescue_accepted(struct daemon *d, const struct flow *flow);
 void rescue_owner_gone(struct daemon *d, uint16_t owner);
+/* Removes the pins of addresses that are no VIP any more. */
+void rescue_forget_foreign(struct daemon *d);
+/* Pins of an earlier fpmd become ours; those that cannot are removed. */
+int rescue_take_over(struct daemon *d, struct error *error);
 void rescue_adopt_pin(void *d, const struct flow *flow, uint16_t owner);
-int rescue_reinstall(struct daemon *d);
+/* After the kernel side was built anew: all owners and pins again; those that it refuses are given
+ * up. */
+void rescue_reinstall(struct daemon *d);
 void rescue_decide(evutil_socket_t fd, short what, void *d);
-/* Drops all held segments and forgets all questions: the directory or the kernel is about to be closed. */
+/* Drops all held segments and forgets all questions: the directory or the kernel is about to be
+ * closed. */
 void rescue_abandon(struct daemon *d);
 void rescue_tick(struct daemon *d);
 

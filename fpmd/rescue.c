@@ -12,7 +12,8 @@
 
 /* A held segment that comes late is still better than one that is dropped and sent again. */
 #define LOOKUP_DEADLINE_MS 1000
-#define CHECK_BATCH	   500
+#define CHECK_BATCH 500
+#define PIN_BATCH 1024
 
 /* A look-up under way, for a stray or to check a pin. */
 struct question {
@@ -66,6 +67,26 @@ static void verdicts(struct daemon *d, struct decision *decision)
 	*counter += stray->segment_count;
 }
 
+/* Gives up the pins that the kernel did not take; returns how many. */
+static size_t give_up_failed(struct daemon *d, const struct kernel_pin_change *changes,
+			     size_t count)
+{
+	size_t given_up = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		struct pin *pin = changes[i].status ? pin_find(&d->pins, &changes[i].flow) : NULL;
+
+		if (!pin)
+			continue;
+		if (!d->counters.pins_failed++)
+			log_error("pins: the kernel refuses pins: error %d", -changes[i].status);
+		d->owners.table[pin->owner].pins--;
+		pin_remove(&d->pins, pin);
+		given_up++;
+	}
+	return given_up;
+}
+
 /* Installs the pins that the decisions need; the kernel has them before any segment is let go. */
 static void install(struct daemon *d)
 {
@@ -83,18 +104,20 @@ static void install(struct daemon *d)
 		pin = pin_find(&d->pins, flow);
 		if (pin && pin->owner == decision->owner)
 			continue;
-		changes[count] = (struct kernel_pin_change){.flow = *flow,
-							    .old_owner = pin ? pin->owner : OWNER_NONE,
-							    .new_owner = decision->owner};
+		changes[count] =
+			(struct kernel_pin_change){.flow = *flow,
+						   .old_owner = pin ? pin->owner : OWNER_NONE,
+						   .new_owner = decision->owner};
 		if (pin) {
 			d->owners.table[pin->owner].pins--;
 			pin->owner = decision->owner;
 		} else if (!pin_add(&d->pins, flow, decision->owner, now)) {
 			d->counters.pins_full++;
-			daemon_problem(d, PROBLEM_PINS,
-				       "%zu pins: the table is full, further detours cost a look-up "
-				       "for each segment; raise `pins max`",
-				       pins_count(&d->pins));
+			daemon_problem(
+				d, PROBLEM_PINS,
+				"%zu pins: the table is full, further detours cost a look-up "
+				"for each segment; raise `pins max`",
+				pins_count(&d->pins));
 			continue;
 		}
 		d->owners.table[decision->owner].pins++;
@@ -103,19 +126,8 @@ static void install(struct daemon *d)
 	if (!count)
 		return;
 	d->counters.detours += count;
-	if (!kernel_pins_change(d->kernel, changes, count))
-		return;
-	for (size_t i = 0; i < count; i++) {
-		struct pin *pin = changes[i].status ? pin_find(&d->pins, &changes[i].flow) : NULL;
-
-		if (!pin)
-			continue;
-		if (!d->counters.pins_failed++)
-			log_error("pins: the kernel refuses pins: error %d", -changes[i].status);
-		d->counters.detours--;
-		d->owners.table[pin->owner].pins--;
-		pin_remove(&d->pins, pin);
-	}
+	if (kernel_pins_change(d->kernel, changes, count))
+		d->counters.detours -= give_up_failed(d, changes, count);
 }
 
 void rescue_decide(evutil_socket_t fd, short what, void *arg)
@@ -171,12 +183,12 @@ static void stray_answer(void *arg, const struct directory_result *result)
 	}
 	log_debug(TOPIC_STRAYS, "strays: %s%s: %s%s in %llu ms, %u messages, %s %u segments",
 		  flow_text(&stray->key.flow, flow), facts.tunnelled ? " (by detour)" : "",
-		  result->answer == DIRECTORY_FOUND	? "owner "
-		  : result->answer == DIRECTORY_ABSENT	? "nobody has it"
-							: "no answer",
+		  result->answer == DIRECTORY_FOUND    ? "owner "
+		  : result->answer == DIRECTORY_ABSENT ? "nobody has it"
+						       : "no answer",
 		  result->answer == DIRECTORY_FOUND ? address_text(&result->owner, owner) : "",
 		  (unsigned long long)(daemon_now_ms() - stray->asked_ms), result->messages,
-		  decision->verdict == KERNEL_DETOUR ? "detour for"
+		  decision->verdict == KERNEL_DETOUR  ? "detour for"
 		  : decision->verdict == KERNEL_LOCAL ? "local:"
 						      : "dropped",
 		  stray->segment_count);
@@ -218,9 +230,9 @@ void rescue_stray(void *arg, const struct kernel_stray *segment)
 		return;
 	}
 	if (segment->tunnelled) {
-		struct owner *sender = &d->owners.table[segment->sender_id <= d->owners.max
-								? segment->sender_id
-								: OWNER_NONE];
+		struct owner *sender =
+			&d->owners.table[segment->sender_id <= d->owners.max ? segment->sender_id
+									     : OWNER_NONE];
 
 		d->counters.strays_tunnelled++;
 		if (segment->sender_id && sender->used) {
@@ -270,47 +282,99 @@ void rescue_accepted(struct daemon *d, const struct flow *flow)
 		unpin(d, pin, &d->counters.pins_accepted);
 }
 
-void rescue_owner_gone(struct daemon *d, uint16_t owner)
+/* Removes the pins that *wanted* takes, in as few transactions as possible; returns how many. */
+static size_t remove_pins(struct daemon *d,
+			  bool (*wanted)(const struct daemon *d, const struct pin *pin,
+					 uint16_t owner),
+			  uint16_t owner)
 {
-	static struct kernel_pin_change changes[1024];
+	static struct kernel_pin_change changes[PIN_BATCH];
 	struct pin *pin, *next;
-	size_t count = 0;
+	size_t count = 0, removed = 0;
 
 	HASH_ITER (hh, d->pins.table, pin, next) {
-		if (pin->owner != owner)
+		if (!wanted(d, pin, owner))
 			continue;
 		changes[count++] =
 			(struct kernel_pin_change){.flow = pin->flow, .old_owner = pin->owner};
+		d->owners.table[pin->owner].pins--;
 		pin_remove(&d->pins, pin);
-		d->counters.pins_owner_gone++;
-		if (count == sizeof(changes) / sizeof(changes[0])) {
+		removed++;
+		if (count == PIN_BATCH) {
 			kernel_pins_change(d->kernel, changes, count);
 			count = 0;
 		}
 	}
 	if (count)
 		kernel_pins_change(d->kernel, changes, count);
-	d->owners.table[owner].pins = 0;
+	return removed;
 }
+
+static bool is_of_owner(const struct daemon *d, const struct pin *pin, uint16_t owner)
+{
+	return pin->owner == owner;
+}
+
+static bool is_foreign(const struct daemon *d, const struct pin *pin, uint16_t owner)
+{
+	return !settings_is_vip(&d->settings, &pin->flow.vip);
+}
+
+void rescue_owner_gone(struct daemon *d, uint16_t owner)
+{
+	/* Answers that are not put into effect yet. */
+	for (size_t i = 0; i < d->decision_count; i++)
+		if (d->decisions[i].verdict == KERNEL_DETOUR && d->decisions[i].owner == owner)
+			d->decisions[i].verdict = KERNEL_DROP;
+	d->counters.pins_owner_gone += remove_pins(d, is_of_owner, owner);
+}
+
+void rescue_forget_foreign(struct daemon *d)
+{
+	remove_pins(d, is_foreign, OWNER_NONE);
+}
+
+/* Pins in the kernel that do not fit: the table is smaller now, or their owner is not known. */
+static struct kernel_pin_change surplus[PIN_BATCH];
+static size_t surplus_count;
 
 void rescue_adopt_pin(void *arg, const struct flow *flow, uint16_t owner)
 {
 	struct daemon *d = arg;
 
-	if (owner > d->owners.max || !pin_add(&d->pins, flow, owner, daemon_now_ms())) {
-		d->counters.pins_failed++;
+	if (pin_find(&d->pins, flow))
+		return;
+	if (owner > d->owners.max || !d->owners.table[owner].used ||
+	    !pin_add(&d->pins, flow, owner, daemon_now_ms())) {
+		if (surplus_count < PIN_BATCH)
+			surplus[surplus_count++] =
+				(struct kernel_pin_change){.flow = *flow, .old_owner = owner};
 		return;
 	}
 	d->owners.table[owner].pins++;
 	d->counters.pins_taken_over++;
 }
 
-/* After the kernel side was built anew: all owners and pins again. */
-int rescue_reinstall(struct daemon *d)
+int rescue_take_over(struct daemon *d, struct error *error)
 {
-	static struct kernel_pin_change changes[1024];
+	size_t failed = 0;
+
+	do {
+		surplus_count = 0;
+		if (kernel_pins_dump(d->kernel, rescue_adopt_pin, d, error))
+			return -1;
+		d->counters.pins_failed += surplus_count;
+		if (surplus_count)
+			failed = kernel_pins_change(d->kernel, surplus, surplus_count);
+	} while (surplus_count == PIN_BATCH && !failed);
+	return 0;
+}
+
+void rescue_reinstall(struct daemon *d)
+{
+	static struct kernel_pin_change changes[PIN_BATCH];
 	struct pin *pin, *next;
-	size_t count = 0, failed = 0;
+	size_t count = 0, given_up = 0;
 	struct error error;
 
 	for (uint16_t id = 1; id <= d->owners.max; id++)
@@ -318,15 +382,19 @@ int rescue_reinstall(struct daemon *d)
 		    kernel_owner_set(d->kernel, id, &d->owners.table[id].address, &error))
 			log_error("members: owner %u: %s", id, error.text);
 	HASH_ITER (hh, d->pins.table, pin, next) {
-		changes[count++] =
-			(struct kernel_pin_change){.flow = pin->flow, .new_owner = pin->owner};
-		if (count == sizeof(changes) / sizeof(changes[0])) {
-			failed += kernel_pins_change(d->kernel, changes, count);
+		if (count == PIN_BATCH) {
+			if (kernel_pins_change(d->kernel, changes, count))
+				given_up += give_up_failed(d, changes, count);
 			count = 0;
 		}
+		changes[count++] =
+			(struct kernel_pin_change){.flow = pin->flow, .new_owner = pin->owner};
 	}
-	failed += kernel_pins_change(d->kernel, changes, count);
-	return failed ? -1 : 0;
+	if (count && kernel_pins_change(d->kernel, changes, count))
+		given_up += give_up_failed(d, changes, count);
+	if (given_up)
+		log_warn("pins: %zu were not taken again: their flows are looked up anew",
+			 given_up);
 }
 
 static void check_answer(void *arg, const struct directory_result *result)
@@ -373,7 +441,8 @@ static void check_pins(struct daemon *d)
 		if (!pin)
 			return;
 		q = question_new(d, &pin->flow);
-		if (!q || directory_get(d->directory, &q->flow, LOOKUP_DEADLINE_MS, check_answer, q)) {
+		if (!q ||
+		    directory_get(d->directory, &q->flow, LOOKUP_DEADLINE_MS, check_answer, q)) {
 			if (q)
 				question_free(q);
 			pin_check_end(&d->pins, pin, now);
@@ -390,7 +459,7 @@ void rescue_abandon(struct daemon *d)
 	struct pin *pin, *next_pin;
 
 	DL_FOREACH_SAFE(d->questions, q, next_question)
-		question_free(q);
+	question_free(q);
 	d->decision_count = 0;
 	HASH_ITER (hh, d->strays.table, stray, next)
 		for (uint16_t i = 0; i < stray->segment_count; i++)
@@ -405,6 +474,6 @@ void rescue_tick(struct daemon *d)
 {
 	check_pins(d);
 	strays_expire(&d->strays, daemon_now_ms());
-	if (pins_count(&d->pins) < d->pins.max / 10 * 9)
+	if (pins_count(&d->pins) < d->pins.max - d->pins.max / 10)
 		daemon_problem(d, PROBLEM_PINS, NULL);
 }

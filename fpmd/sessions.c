@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Sessions of this host: what the kernel accepts is published, what the kernel has forgotten (TIME_WAIT
- * included) is withdrawn.
+ * Sessions of this host: what the kernel accepts is published, what the kernel has forgotten
+ * (TIME_WAIT included) is withdrawn.
  */
 #include <stdlib.h>
 
@@ -13,14 +13,27 @@
 
 static void begin(struct daemon *d, const struct flow *flow)
 {
+	struct vip *vip = vips_find(d, &flow->vip);
 	char text[FLOW_TEXT_SIZE];
 
+	if (!vip)
+		return;
 	closing_cancel(&d->closings, flow);
 	rescue_accepted(d, flow);
 	if (directory_publish(d->directory, flow)) {
+		vip->sessions++;
 		d->counters.sessions_begun++;
 		log_debug(TOPIC_SESSIONS, "sessions: %s begins", flow_text(flow, text));
 	}
+}
+
+static void withdraw(struct daemon *d, const struct flow *flow)
+{
+	struct vip *vip = vips_find(d, &flow->vip);
+
+	if (vip && vip->sessions && directory_published(d->directory, flow))
+		vip->sessions--;
+	directory_withdraw(d->directory, flow);
 }
 
 static void verify_end(struct daemon *d, const struct flow *flow)
@@ -34,7 +47,7 @@ static void verify_end(struct daemon *d, const struct flow *flow)
 		d->counters.sessions_ended++;
 		log_debug(TOPIC_SESSIONS, "sessions: %s ended", flow_text(flow, text));
 	}
-	directory_withdraw(d->directory, flow);
+	withdraw(d, flow);
 }
 
 void sessions_event(void *arg, const struct flow *flow, enum kernel_session_event event)
@@ -65,6 +78,36 @@ static void collect(void *arg, const struct flow *flow, uint64_t age_ms)
 		list->flows[list->count++] = *flow;
 }
 
+/* All published flows, to be freed. NULL: no memory. */
+static struct flow *published_flows(struct daemon *d, size_t *count)
+{
+	struct flow_list list = {.max = directory_published_count(d->directory)};
+
+	list.flows = calloc(list.max ? list.max : 1, sizeof(*list.flows));
+	if (list.flows)
+		directory_published_each(d->directory, collect, &list);
+	*count = list.count;
+	return list.flows;
+}
+
+void sessions_forget_foreign(struct daemon *d)
+{
+	size_t count;
+	struct flow *flows = published_flows(d, &count);
+
+	if (!flows) {
+		log_error("sessions: no memory to withdraw those of a removed prefix");
+		return;
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (settings_is_vip(&d->settings, &flows[i].vip))
+			continue;
+		closing_cancel(&d->closings, &flows[i]);
+		withdraw(d, &flows[i]);
+	}
+	free(flows);
+}
+
 int sessions_read(struct daemon *d, struct error *error)
 {
 	return kernel_sessions_dump(d->kernel, found_in_table, d, error);
@@ -73,20 +116,20 @@ int sessions_read(struct daemon *d, struct error *error)
 void sessions_lost(void *arg)
 {
 	struct daemon *d = arg;
-	struct flow_list list = {.max = directory_published_count(d->directory)};
 	struct error error;
+	struct flow *flows;
+	size_t count;
 
 	d->counters.sessions_resynced++;
 	log_warn("sessions: events were lost: the socket table is read again");
-	list.flows = calloc(list.max ? list.max : 1, sizeof(*list.flows));
-	if (!list.flows) {
+	flows = published_flows(d, &count);
+	if (!flows) {
 		log_error("sessions: no memory to find those that ended");
 	} else {
-		directory_published_each(d->directory, collect, &list);
-		for (size_t i = 0; i < list.count; i++)
-			if (kernel_session_known(d->kernel, &list.flows[i]) != 1)
-				verify_end(d, &list.flows[i]);
-		free(list.flows);
+		for (size_t i = 0; i < count; i++)
+			if (kernel_session_known(d->kernel, &flows[i]) != 1)
+				verify_end(d, &flows[i]);
+		free(flows);
 	}
 	if (sessions_read(d, &error))
 		log_error("sessions: %s", error.text);

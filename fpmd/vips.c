@@ -14,12 +14,13 @@ struct vip *vips_find(struct daemon *d, const struct in6_addr *address)
 	return NULL;
 }
 
-static void count_session(void *arg, const struct flow *flow, uint64_t age_ms)
+/* Is a VIP of the list not configured any more? */
+static bool lost_any(const struct daemon *d)
 {
-	struct vip *vip = vips_find(arg, &flow->vip);
-
-	if (vip)
-		vip->sessions++;
+	for (size_t i = 0; i < d->vip_count; i++)
+		if (!settings_is_vip(&d->settings, &d->vips[i].address))
+			return true;
+	return false;
 }
 
 /* Takes over the configured list, keeping what is known of those that stay. */
@@ -69,7 +70,7 @@ static void tell_moved(const struct vip *vip, bool was_local)
 
 	if (was_local != vip->local)
 		log_info("vips: %s is %s", address_text(&vip->address, text),
-			 vip->local	? "on this host"
+			 vip->local	 ? "on this host"
 			 : vip->sessions ? "gone from this host, its sessions are kept"
 					 : "not on this host");
 }
@@ -77,13 +78,16 @@ static void tell_moved(const struct vip *vip, bool was_local)
 int vips_apply(struct daemon *d, enum vips_reason reason, struct error *error)
 {
 	struct in6_addr served[SETTINGS_VIPS_MAX];
-	bool changed = reason != VIPS_LOOK;
+	bool changed = reason != VIPS_LOOK, more = false;
 	size_t count = 0;
 
+	if (reason == VIPS_START) {
+		d->vip_count = 0;
+	} else if (lost_any(d)) {
+		sessions_forget_foreign(d);
+		rescue_forget_foreign(d);
+	}
 	copy_list(d);
-	for (size_t i = 0; i < d->vip_count; i++)
-		d->vips[i].sessions = 0;
-	directory_published_each(d->directory, count_session, d);
 	check_translated(d, reason != VIPS_LOOK);
 
 	for (size_t i = 0; i < d->vip_count; i++) {
@@ -92,19 +96,21 @@ int vips_apply(struct daemon *d, enum vips_reason reason, struct error *error)
 
 		vip->local = kernel_address_is_local(d->kernel, &vip->address);
 		/* At the start sessions are not known yet: look at every VIP once. */
-		vip->served = !vip->translated &&
-			      (vip->local || vip->sessions || reason == VIPS_START);
+		vip->served =
+			!vip->translated && (vip->local || vip->sessions || reason == VIPS_START);
 		if (vip->served)
 			served[count++] = vip->address;
 		changed |= vip->served != was_served;
+		more |= vip->served && !was_served;
 		tell_moved(vip, was_local);
 	}
 	if (!changed)
 		return 0;
 	if (kernel_vips_set(d->kernel, served, count, error))
 		return -1;
-	for (size_t i = 0; i < d->vip_count; i++)
-		if (kernel_vip_hold(d->kernel, &d->vips[i].address, d->vips[i].served, error))
+	for (size_t i = 0; i < count; i++)
+		if (kernel_vip_hold(d->kernel, &served[i], true, error))
 			return -1;
-	return 0;
+	/* What was accepted before the kernel told of this VIP's sessions. */
+	return more && reason != VIPS_START ? sessions_read(d, error) : 0;
 }
