@@ -36,6 +36,9 @@ struct directory {
 	struct flow refused_flow;
 };
 
+static const char *fail_open;
+static bool fail_once;
+
 static void on_changed(evutil_socket_t fd, short what, void *arg)
 {
 	struct directory *directory = arg;
@@ -48,8 +51,14 @@ int directory_open(struct event_base *base, const struct directory_options *opti
 		   const struct directory_handlers *handlers, void *arg, struct directory **out,
 		   struct error *error)
 {
-	struct directory *directory = calloc(1, sizeof(*directory));
+	const char *failure = fail_open;
+	struct directory *directory;
 
+	if (fail_once)
+		fail_open = NULL;
+	if (failure)
+		return error_set(error, "%s", failure);
+	directory = calloc(1, sizeof(*directory));
 	if (directory == NULL)
 		return error_set(error, "no memory");
 	directory->base = base;
@@ -109,6 +118,9 @@ void directory_reachable_set(struct directory *directory, const struct in6_addr 
 								  .state = MEMBER_ROUTED,
 								  .heard_ms_ago = UINT64_MAX};
 	}
+	if (members == directory->members &&
+	    !memcmp(directory->member, kept, members * sizeof(kept[0])))
+		return;
 	memcpy(directory->member, kept, members * sizeof(kept[0]));
 	directory->members = members;
 	event_active(directory->changed, EV_TIMEOUT, 1);
@@ -223,6 +235,18 @@ size_t directory_counters(struct directory *directory, struct directory_counter 
 	if (max > 0)
 		out[0] = (struct directory_counter){"gets", "look-ups begun", directory->gets};
 	return max > 0;
+}
+
+void memory_directory_fail_open(const char *text)
+{
+	fail_open = text;
+	fail_once = false;
+}
+
+void memory_directory_fail_once(const char *text)
+{
+	fail_open = text;
+	fail_once = true;
 }
 
 void memory_directory_answer(struct directory *directory, const struct flow *flow,

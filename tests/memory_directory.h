@@ -7,6 +7,10 @@
 
 #define MEMORY_FLOWS 256
 
+/* directory_open() fails with *text*: from now on (NULL: no more), or the next time only. */
+void memory_directory_fail_open(const char *text);
+void memory_directory_fail_once(const char *text);
+
 /* What directory_get() answers for *flow* from now on; without it: absent. */
 void memory_directory_answer(struct directory *directory, const struct flow *flow,
 			     enum directory_answer answer, const struct in6_addr *owner);
