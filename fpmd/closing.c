@@ -12,13 +12,13 @@ size_t closings_count(const struct closings *closings)
 static void closing_free(struct closings *closings, struct closing *c)
 {
 	HASH_DEL(closings->table, c);
-	DL_DELETE(closings->queue, c);
+	DL_DELETE(closings->queue[c->looks], c);
 	free(c);
 }
 
-bool closing_add(struct closings *closings, const struct flow *flow, uint64_t wait_ms,
-		 uint64_t now_ms)
+bool closing_add(struct closings *closings, const struct flow *flow, uint8_t looks, uint64_t now_ms)
 {
+	static const uint64_t waits_ms[CLOSING_LOOKS] = CLOSING_WAITS_MS;
 	struct closing *c;
 
 	closing_cancel(closings, flow);
@@ -26,9 +26,10 @@ bool closing_add(struct closings *closings, const struct flow *flow, uint64_t wa
 	if (!c)
 		return false;
 	c->flow = *flow;
-	c->due_ms = now_ms + wait_ms;
+	c->looks = looks < CLOSING_LOOKS ? looks : CLOSING_LOOKS - 1;
+	c->due_ms = now_ms + waits_ms[c->looks];
 	HASH_ADD(hh, closings->table, flow, sizeof(c->flow), c);
-	DL_APPEND(closings->queue, c);
+	DL_APPEND(closings->queue[c->looks], c);
 	return true;
 }
 
@@ -41,15 +42,19 @@ void closing_cancel(struct closings *closings, const struct flow *flow)
 		closing_free(closings, c);
 }
 
-bool closing_take(struct closings *closings, uint64_t now_ms, struct flow *flow)
+bool closing_take(struct closings *closings, uint64_t now_ms, struct flow *flow, uint8_t *looks)
 {
-	struct closing *c = closings->queue;
+	for (size_t i = 0; i < CLOSING_LOOKS; i++) {
+		struct closing *c = closings->queue[i];
 
-	if (!c || now_ms < c->due_ms)
-		return false;
-	*flow = c->flow;
-	closing_free(closings, c);
-	return true;
+		if (!c || now_ms < c->due_ms)
+			continue;
+		*flow = c->flow;
+		*looks = (uint8_t)(c->looks + 1);
+		closing_free(closings, c);
+		return true;
+	}
+	return false;
 }
 
 void closings_clear(struct closings *closings)

@@ -36,12 +36,12 @@ static void withdraw(struct daemon *d, const struct flow *flow)
 	directory_withdraw(d->directory, flow);
 }
 
-static void verify_end(struct daemon *d, const struct flow *flow)
+static void verify_end(struct daemon *d, const struct flow *flow, uint8_t looks)
 {
 	int known = kernel_session_known(d->kernel, flow);
 	char text[FLOW_TEXT_SIZE];
 
-	if (known && closing_add(&d->closings, flow, CLOSING_WAIT_MS, daemon_now_ms()))
+	if (known && closing_add(&d->closings, flow, looks, daemon_now_ms()))
 		return;
 	if (directory_published(d->directory, flow)) {
 		d->counters.sessions_ended++;
@@ -57,7 +57,7 @@ void sessions_event(void *arg, const struct flow *flow, enum kernel_session_even
 	if (event == KERNEL_SESSION_ESTABLISHED)
 		begin(d, flow);
 	else
-		verify_end(d, flow);
+		verify_end(d, flow, 0);
 }
 
 static void found_in_table(void *arg, const struct flow *flow)
@@ -128,7 +128,7 @@ void sessions_lost(void *arg)
 	} else {
 		for (size_t i = 0; i < count; i++)
 			if (kernel_session_known(d->kernel, &flows[i]) != 1)
-				verify_end(d, &flows[i]);
+				verify_end(d, &flows[i], 0);
 		free(flows);
 	}
 	if (sessions_read(d, &error))
@@ -147,10 +147,11 @@ bool sessions_has(void *arg, const struct flow *flow)
 void sessions_tick(struct daemon *d)
 {
 	struct flow flow;
+	uint8_t looks;
 
 	for (unsigned int i = 0; i < CLOSING_BATCH; i++) {
-		if (!closing_take(&d->closings, daemon_now_ms(), &flow))
+		if (!closing_take(&d->closings, daemon_now_ms(), &flow, &looks))
 			return;
-		verify_end(d, &flow);
+		verify_end(d, &flow, looks);
 	}
 }

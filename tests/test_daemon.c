@@ -1262,7 +1262,7 @@ START_TEST(sessions_are_published_until_the_kernel_forgot_them)
 	ck_assert(!memory_directory_has_session(d->directory, &second));
 	ck_assert_uint_eq(closings_count(&d->closings), 1);
 	kernel_mock_session_take(&second);
-	pass(CLOSING_WAIT_MS);
+	pass(CLOSING_WAIT_MAX_MS);
 	ck_assert(!directory_published(d->directory, &second));
 	ck_assert_uint_eq(d->counters.sessions_begun, 3);
 	ck_assert_uint_eq(d->counters.sessions_ended, 2);
@@ -1279,7 +1279,7 @@ START_TEST(a_port_that_lives_again_stays_published)
 	kernel_mock_session_close(&flow, MOCK_END_TIME_WAIT);
 	kernel_mock_session_open(&flow);
 	ck_assert_uint_eq(closings_count(&d->closings), 0);
-	pass(CLOSING_WAIT_MS);
+	pass(CLOSING_WAIT_MAX_MS);
 	ck_assert(directory_published(d->directory, &flow));
 	end();
 }
@@ -1296,7 +1296,7 @@ START_TEST(a_session_that_cannot_be_looked_up_is_kept)
 	ck_assert(directory_published(d->directory, &flow));
 	ck_assert(!memory_directory_has_session(d->directory, &flow));
 	kernel_mock_fail_sessions(0);
-	pass(CLOSING_WAIT_MS);
+	pass(CLOSING_WAIT_MAX_MS);
 	ck_assert(!directory_published(d->directory, &flow));
 	end();
 }
