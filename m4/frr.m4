@@ -36,7 +36,7 @@ AS_IF([test "$enable_zebra_plugin" != no], [
 	FRR_VERSION_NUMBER=`echo "$frr_version" | awk -F. '{ print $1 * 100 + $2 }'`
 	dnl FRR's config.h, not ours; its headers are not ours to warn about.
 	FRR_CPPFLAGS="-UHAVE_CONFIG_H -include $FRR_BUILD/config.h -DFRR_VERSION_NUMBER=$FRR_VERSION_NUMBER -isystem $FRR_BUILD -isystem $FRR_SOURCE -isystem $FRR_BUILD/lib -isystem $FRR_SOURCE/lib -isystem $FRR_SOURCE/include $LIBYANG_CFLAGS $JSON_CFLAGS"
-	FRR_CFLAGS="-fms-extensions"
+	FRR_CFLAGS="-fms-extensions -Wno-missing-field-initializers"
 ])
 AM_CONDITIONAL([ZEBRA_PLUGIN], [test "$enable_zebra_plugin" != no])
 AC_SUBST([FRR_SOURCE])
