@@ -250,7 +250,9 @@ int forwarding_ensure(struct forwarding *forwarding, const struct device_list *d
 		return error_set(error, "forwarding: out of memory");
 	if (!same_uplinks(forwarding, chosen, count))
 		release(forwarding, chosen, count);
-	if (!same_uplinks(forwarding, chosen, count) &&
+	/* The first time also what was found: a set that others remove is made again from what was
+	 * told here. */
+	if ((!forwarding->told || !same_uplinks(forwarding, chosen, count)) &&
 	    nft_uplinks_set(forwarding->nft, chosen, count, error) < 0) {
 		free(chosen);
 		return -1;

@@ -597,6 +597,22 @@ def difference(before, after):
                      ["+ " + line for line in b if line not in a])
 
 
+def test_table_lost_after_a_restart(lab):
+    """What an earlier instance put into the table is made again too: the guard against transit."""
+    b = lab.drive("B")
+    lab.end(b, signal.SIGKILL)
+    b = lab.drive("B")
+    wanted = lab.on("B", "nft", "list", "set", "ip", "holdfast", "uplinks")
+    expect("guarded", "elements" in wanted, True)
+    lab.on("B", "nft", "flush", "ruleset")
+    for _ in range(40):
+        time.sleep(0.05)
+        now = lab.on("B", "nft", "list", "set", "ip", "holdfast", "uplinks", check=False)
+        if now == wanted:
+            return
+    raise Failure("the set is not made again: %s" % now)
+
+
 def test_removed_without_a_trace(lab):
     states = {name: lab.state(name) for name in "AB"}
     for kill in (False, True):
