@@ -1,0 +1,295 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+TCP sessions over BGP changes in the Clos of lab/topology.py: stock bgpd, bfdd and zebra, the module, fpmd.
+
+    client - edge - 2 spines - 3 leaves - 6 servers, each at two leaves
+
+All tests use one network, which is mended after each. Every session asks ten times a second and knows
+which server answers.
+"""
+import collections
+import signal
+import time
+
+import pytest
+
+from clos import Clos, topology
+
+GRACE = 15  # seconds that fpmd keeps kernel state after `no holdfast`
+
+
+@pytest.fixture(scope="module")
+def network_of_all(request):
+    clos = None
+    try:
+        clos = Clos(request.module.__name__)
+        clos.start()
+        yield clos
+    finally:
+        if clos:
+            clos.close()
+
+
+@pytest.fixture
+def clos(network_of_all):
+    """The Clos in service. Afterwards no daemon may have died but those that the test ended itself."""
+    yield network_of_all
+    dead = network_of_all.dead()
+    network_of_all.restore()
+    assert not dead
+
+
+def eventually(check, seconds=5.0):
+    end = time.monotonic() + seconds
+    while not (found := check()) and time.monotonic() < end:
+        time.sleep(0.1)
+    return found
+
+
+class Outcome:
+    """What became of the sessions of a run of the client."""
+
+    def __init__(self, clos, client):
+        self.sessions = client.finish()["sessions"]
+        self.owners = {
+            (topology.CLIENT_ADDRESS, session["port"]): session["owner"]
+            for session in self.sessions if session["owner"]
+        }  # fmt: skip
+        self.moved = clos.meters.moved(self.owners)
+
+    def all_reset(self, owner):
+        results = {session["result"] for session in self.sessions if session["owner"] == owner}
+        assert results == {"reset"}, results
+
+    def all_lived(self, but=None):
+        lost = [session for session in self.sessions if session["owner"] != but and session["result"] != "survived"]
+        assert not lost, f"{len(lost)} of {len(self.sessions)}: {lost[:3]}"
+
+
+def pinned(clos):
+    """The pins of all servers that run: {server: pins}."""
+    return {server: clos.pins(server) for server in clos.holdfast.processes}
+
+
+def pins_to(clos, owner):
+    member = clos.topology.nodes[owner].member
+    return sum(owner == member for pins in pinned(clos).values() for owner in pins.values())
+
+
+def detour_some(clos, drained):
+    """Withdraws the VIP on a server, and waits until detours exist and no new ones come."""
+    before = clos.detours()
+    clos.network.withdraw(drained)
+    clos.network.await_convergence()
+    time.sleep(0.5)
+    assert clos.detours() > before
+
+
+def busiest(clos):
+    """The server with the most pins."""
+    return max(pinned(clos).items(), key=lambda item: len(item[1]))[0]
+
+
+def most_wanted(clos, but):
+    """The server that the most pins lead to, other than *but*."""
+    names = [server.name for server in clos.topology.servers if server.name != but]
+    name = max(names, key=lambda server: pins_to(clos, server))
+    assert pins_to(clos, name) > 0
+    return name
+
+
+def test_converges(clos):
+    client = clos.connect()
+    for server in clos.topology.servers:
+        members = clos.show(server.name, "members")
+        assert [one["state"] for one in members["members"]] == ["in ring"] * len(clos.topology.servers)
+        assert not members["isolated"]
+        summary = clos.show(server.name, "")
+        assert summary["state"] == "running" and not summary["problems"] and summary["pins"] == 0
+    published = {server.name: clos.show(server.name, "sessions")["count"] for server in clos.topology.servers}
+    outcome = Outcome(clos, client)
+    outcome.all_lived()
+    assert not outcome.moved and clos.detours() == 0
+    counted = collections.Counter(outcome.owners.values())
+    assert published == {server.name: counted[server.name] for server in clos.topology.servers}
+
+
+def detours_are_what_moved(clos, outcome, before):
+    flows = {flow for flow, _ in outcome.moved}
+    assert flows, "nothing moved: the test proves nothing"
+    assert len(flows) <= clos.detours() - before <= len(outcome.moved)
+
+
+def test_add_server(clos):
+    server = clos.topology.servers[2].name
+    clos.network.withdraw(server)
+    clos.network.await_convergence()
+    client = clos.connect()
+    before = clos.detours()
+    clos.network.announce(server)
+    clos.network.await_convergence()
+    time.sleep(1)
+    outcome = Outcome(clos, client)
+    outcome.all_lived()
+    assert server not in outcome.owners.values()
+    detours_are_what_moved(clos, outcome, before)
+
+
+def test_drain_by_withdrawal(clos):
+    server = clos.topology.servers[0].name
+    client = clos.connect()
+    before = clos.detours()
+    clos.network.withdraw(server)
+    clos.network.await_convergence()
+    time.sleep(1)
+    assert pins_to(clos, server) > 0
+    outcome = Outcome(clos, client)
+    outcome.all_lived()
+    detours_are_what_moved(clos, outcome, before)
+
+
+def test_drain_by_address(clos):
+    """A `local` route holds the sessions of a VIP that is gone, and goes after the last of them."""
+    server = clos.topology.servers[1].name
+
+    def local_route():
+        return clos.run.execute(server, ["ip", "route", "show", "table", "local", topology.VIP])
+
+    client = clos.connect()
+    assert "proto kernel" in local_route()
+    before = clos.detours()
+    clos.network.remove_address(server)
+    clos.network.await_convergence()
+    time.sleep(1)
+    assert "proto 79" in local_route()
+    outcome = Outcome(clos, client)
+    outcome.all_lived()
+    assert server in outcome.owners.values()
+    detours_are_what_moved(clos, outcome, before)
+    assert eventually(lambda: not local_route()), local_route()
+    assert clos.show(server, "sessions")["count"] == 0
+
+
+def test_uplink_loss(clos):
+    server = clos.topology.servers[3].name
+    leaf = clos.topology.uplinks(server)[0]
+    client = clos.connect()
+    before = clos.detours()
+    clos.network.cut((leaf, server))
+    time.sleep(2)
+    outcome = Outcome(clos, client)
+    outcome.all_lived()
+    detours_are_what_moved(clos, outcome, before)
+
+
+def test_the_application_of_an_owner_dies(clos):
+    drained = clos.topology.servers[4].name
+    client = clos.connect()
+    detour_some(clos, drained)
+    victim = most_wanted(clos, drained)
+    assert clos.records_of(victim) > 0
+    clos.applications.stop(victim, signal.SIGKILL)
+    assert eventually(lambda: not pins_to(clos, victim))
+    assert eventually(lambda: not clos.records_of(victim))
+    assert clos.show(victim, "sessions")["count"] == 0
+    outcome = Outcome(clos, client)
+    outcome.all_reset(victim)
+    outcome.all_lived(but=victim)
+
+
+def test_a_server_crashes(clos):
+    drained = clos.topology.servers[5].name
+    client = clos.connect()
+    detour_some(clos, drained)
+    victim = most_wanted(clos, drained)
+    fpmd = clos.holdfast.retire(clos.network, victim)
+    clos.network.cut_node(victim)
+    clos.network.kill_daemons(victim)
+    clos.applications.stop(victim, signal.SIGKILL)
+    clos.run.stop([fpmd], signal.SIGKILL)
+    clos.network.serving.discard(victim)
+    assert eventually(lambda: not pins_to(clos, victim))
+    time.sleep(1)
+    outcome = Outcome(clos, client)
+    outcome.all_reset(victim)
+    outcome.all_lived(but=victim)
+
+
+def test_fpmd_is_killed_and_takes_its_pins_over(clos):
+    client = clos.connect()
+    detour_some(clos, clos.topology.servers[0].name)
+    server = busiest(clos)
+    pins, kernel = clos.pins(server), clos.kernel_pins(server)
+    assert pins and set(pins) == kernel
+    clos.holdfast.kill(clos.network, server)
+    time.sleep(1)
+    assert clos.kernel_pins(server) == kernel
+    clos.holdfast.start(clos.network, server)
+    clos.holdfast.await_ready(clos.network)
+    assert clos.pins(server) == pins and clos.kernel_pins(server) == kernel
+    Outcome(clos, client).all_lived()
+
+
+def test_zebra_crashes(clos):
+    """Routes and detours work on without it, and the replay of the new one takes no pin away."""
+    client = clos.connect()
+    detour_some(clos, clos.topology.servers[1].name)
+    server = busiest(clos)
+    pins, kernel = clos.pins(server), clos.kernel_pins(server)
+    assert pins and set(pins) == kernel
+    clos.network.stop_daemon(server, "zebra", signal.SIGKILL)
+    time.sleep(0.5)
+    assert clos.kernel_pins(server) == kernel
+    # With -K it leaves alone what it finds, until bgpd reconnects: that tries every 10 s only.
+    clos.network.start_daemon(server, "zebra", "-K 60")
+    assert eventually(lambda: (clos.holdfast.show(clos.network, server, "") or {}).get("zebraConnected"))
+    assert clos.pins(server).items() >= pins.items() and clos.kernel_pins(server) >= kernel
+    clos.await_bgpd(server)
+    clos.holdfast.await_ready(clos.network)
+    assert clos.pins(server).items() >= pins.items() and clos.kernel_pins(server) >= kernel
+    # bgpd resets its sessions then, and for a moment the server itself is gone.
+    Outcome(clos, client).all_lived(but=server)
+
+
+def test_an_isolated_server_keeps_its_pins(clos):
+    client = clos.connect()
+    detour_some(clos, clos.topology.servers[2].name)
+    server = busiest(clos)
+    uplinks = [(leaf, server) for leaf in clos.topology.uplinks(server)]
+    pins, kernel = clos.pins(server), clos.kernel_pins(server)
+    assert pins and set(pins) == kernel
+    clos.network.cut(*uplinks)
+    assert eventually(lambda: clos.show(server, "members")["isolated"])
+    time.sleep(1)
+    assert clos.pins(server) == pins and clos.kernel_pins(server) == kernel
+    clos.network.mend(*uplinks)
+    clos.network.await_convergence()
+    clos.holdfast.await_ready(clos.network)
+    assert not clos.show(server, "members")["isolated"]
+    # More flows may have come meanwhile.
+    assert clos.pins(server).items() >= pins.items()
+    Outcome(clos, client).all_lived(but=server)
+
+
+def test_removal(clos):
+    """After the grace time the kernel is as it was before; entered again, all is in service again."""
+    client = clos.connect()
+    detour_some(clos, clos.topology.servers[3].name)
+    Outcome(clos, client).all_lived()
+    clos.network.announce(clos.topology.servers[3].name)
+    for server in clos.topology.servers:
+        with clos.network.vty(server.name, "zebra") as vty:
+            vty.configure(["no holdfast"])
+
+    def changed():
+        states = {name: clos.kernel_state(name) for name in clos.untouched}
+        return {
+            (name, what): (state[what], clos.untouched[name][what])
+            for name, state in states.items() for what in state if state[what] != clos.untouched[name][what]
+        }  # fmt: skip
+
+    assert changed()
+    assert eventually(lambda: not changed(), GRACE + 5), changed()
+    for server in clos.topology.servers:
+        with clos.network.vty(server.name, "zebra") as vty:
+            vty.configure([line.strip() for line in clos.holdfast.zebra_config(server).splitlines()[:-1]])
