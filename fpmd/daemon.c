@@ -119,15 +119,11 @@ static int open_kernel(struct daemon *d, struct error *error)
 	return kernel_open(d->base, &options, &kernel_handlers, d, &d->kernel, error);
 }
 
-/* Pins and owners: from the kernel at the first time, from our own tables when it was built anew.
- */
+/* Pins and owners are what the kernel has, whoever put them there. */
 static int take_over(struct daemon *d, struct error *error)
 {
+	pins_clear(&d->pins);
 	d->pins.max = d->settings.pins_max;
-	if (pins_count(&d->pins)) {
-		rescue_reinstall(d);
-		return 0;
-	}
 	owners_init(&d->owners, d->settings.mark_owner_mask);
 	if (kernel_owners_dump(d->kernel, members_adopt_owner, d, error) ||
 	    rescue_take_over(d, error))
@@ -201,15 +197,6 @@ static bool needs_restart(const struct settings *old, const struct settings *new
 	       old->pins_max != new->pins_max;
 }
 
-static bool kernel_layout_differs(const struct settings *old, const struct settings *new)
-{
-	return old->tunnel_port != new->tunnel_port || old->tunnel_vni != new->tunnel_vni ||
-	       old->mark_owner_mask != new->mark_owner_mask ||
-	       old->mark_stray_bit != new->mark_stray_bit ||
-	       old->mark_tunnel_bit != new->mark_tunnel_bit || old->pins_max != new->pins_max ||
-	       memcmp(old->local_members, new->local_members, sizeof(old->local_members));
-}
-
 static void clear_problems(struct daemon *d)
 {
 	for (size_t i = 0; i < PROBLEM_COUNT; i++)
@@ -231,21 +218,17 @@ static void remove_all(evutil_socket_t fd, short what, void *arg)
 static void reopen(struct daemon *d, const struct settings *settings)
 {
 	const struct settings last = d->running;
-	bool rebuild = kernel_layout_differs(&last, settings);
 	char why[ERROR_TEXT_SIZE];
 
 	log_info("the configuration changed: opening anew");
 	rescue_abandon(d);
 	closings_clear(&d->closings);
 	directory_close(d->directory);
-	kernel_close(d->kernel, rebuild ? KERNEL_KEEP_NOTHING : KERNEL_KEEP_ALL);
+	/* Nothing may go in between: a segment that meets no rule of ours is answered with a RST.
+	 */
+	kernel_close(d->kernel, KERNEL_KEEP_ALL);
 	d->directory = NULL;
 	d->kernel = NULL;
-	if (last.mark_owner_mask != settings->mark_owner_mask) {
-		pins_clear(&d->pins);
-		d->reach.count = 0;
-		members_routes_changed(d);
-	}
 	d->settings = *settings;
 	start(d);
 	if (daemon_running(d))

@@ -185,9 +185,6 @@ void rescue_forget_foreign(struct daemon *d);
 /* Pins of an earlier fpmd become ours; those that cannot are removed. */
 int rescue_take_over(struct daemon *d, struct error *error);
 void rescue_adopt_pin(void *d, const struct flow *flow, uint16_t owner);
-/* After the kernel side was built anew: all owners and pins again; those that it refuses are given
- * up. */
-void rescue_reinstall(struct daemon *d);
 void rescue_decide(evutil_socket_t fd, short what, void *d);
 /* Drops all held segments and forgets all questions: the directory or the kernel is about to be
  * closed. */

@@ -370,33 +370,6 @@ int rescue_take_over(struct daemon *d, struct error *error)
 	return 0;
 }
 
-void rescue_reinstall(struct daemon *d)
-{
-	static struct kernel_pin_change changes[PIN_BATCH];
-	struct pin *pin, *next;
-	size_t count = 0, given_up = 0;
-	struct error error;
-
-	for (uint16_t id = 1; id <= d->owners.max; id++)
-		if (d->owners.table[id].used &&
-		    kernel_owner_set(d->kernel, id, &d->owners.table[id].address, &error))
-			log_error("members: owner %u: %s", id, error.text);
-	HASH_ITER (hh, d->pins.table, pin, next) {
-		if (count == PIN_BATCH) {
-			if (kernel_pins_change(d->kernel, changes, count))
-				given_up += give_up_failed(d, changes, count);
-			count = 0;
-		}
-		changes[count++] =
-			(struct kernel_pin_change){.flow = pin->flow, .new_owner = pin->owner};
-	}
-	if (count && kernel_pins_change(d->kernel, changes, count))
-		given_up += give_up_failed(d, changes, count);
-	if (given_up)
-		log_warn("pins: %zu were not taken again: their flows are looked up anew",
-			 given_up);
-}
-
 static void check_answer(void *arg, const struct directory_result *result)
 {
 	struct question *q = arg;
