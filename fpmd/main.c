@@ -29,7 +29,8 @@ static void usage(FILE *to)
 {
 	fprintf(to,
 		"usage: fpmd [-s SOCKET] [-u USER] [-d]\n"
-		"  -s, --socket SOCKET  where zebra's module connects (default " SOCKET_DEFAULT ")\n"
+		"  -s, --socket SOCKET  where zebra's module connects (default " SOCKET_DEFAULT
+		")\n"
 		"  -u, --user USER      when started as root: run as USER, keeping only the\n"
 		"                       capabilities that are needed\n"
 		"  -d, --daemon         log to syslog instead of standard error\n"
@@ -43,14 +44,26 @@ static int keep_capabilities(const char *user, struct error *error)
 {
 	static const unsigned int needed[] = {CAP_NET_ADMIN, CAP_BPF, CAP_PERFMON};
 	const struct passwd *account = user ? getpwnam(user) : NULL;
+	const size_t count = sizeof(needed) / sizeof(needed[0]);
+	bool has[sizeof(needed) / sizeof(needed[0])];
 
 	if (user && !account)
 		return error_set(error, "there is no user %s", user);
 	if (geteuid() != 0)
 		return 0;
+	/* Without one of them fpmd still starts, so that `show holdfast` can tell what fails. */
+	if (capng_get_caps_process())
+		return error_set(error, "cannot read this process's capabilities");
+	for (size_t i = 0; i < count; i++) {
+		has[i] = capng_have_capability(CAPNG_PERMITTED, needed[i]);
+		if (!has[i])
+			log_error("capability cap_%s is missing: start fpmd as root, and in a "
+				  "container or unit with this capability",
+				  capng_capability_to_name(needed[i]));
+	}
 	capng_clear(CAPNG_SELECT_BOTH);
-	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
-		if (capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, needed[i]))
+	for (size_t i = 0; i < count; i++)
+		if (has[i] && capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, needed[i]))
 			return error_set(error, "cannot choose capabilities");
 	if (account) {
 		if (initgroups(user, account->pw_gid) ||
