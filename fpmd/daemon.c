@@ -87,9 +87,8 @@ static const struct directory_handlers directory_handlers = {
 	.has_session = sessions_has,
 };
 
-static int open_directory(struct daemon *d, struct error *error)
+static struct directory_options directory_options(const struct settings *s)
 {
-	const struct settings *s = &d->settings;
 	struct directory_options options = {
 		.port = s->directory_port,
 		.replicas = s->directory_replicas,
@@ -99,6 +98,13 @@ static int open_directory(struct daemon *d, struct error *error)
 	};
 
 	memcpy(options.key_file, s->key_file, sizeof(options.key_file));
+	return options;
+}
+
+static int open_directory(struct daemon *d, struct error *error)
+{
+	const struct directory_options options = directory_options(&d->settings);
+
 	return directory_open(d->base, &options, &directory_handlers, d, &d->directory, error);
 }
 
@@ -213,12 +219,25 @@ static void remove_all(evutil_socket_t fd, short what, void *arg)
 	clear_problems(d);
 }
 
+static void tell_unchanged(struct daemon *d, const char *why)
+{
+	daemon_problem(d, PROBLEM_CONFIG, "the change is not in effect, configure it again: %s",
+		       why);
+}
+
 /* Puts a change into effect that takes a new kernel or directory; if that fails, the last one
  * again. */
 static void reopen(struct daemon *d, const struct settings *settings)
 {
+	const struct directory_options options = directory_options(settings);
 	const struct settings last = d->running;
 	char why[ERROR_TEXT_SIZE];
+	struct error error;
+
+	if (directory_check(&options, &error)) {
+		tell_unchanged(d, error.text);
+		return;
+	}
 
 	log_info("the configuration changed: opening anew");
 	rescue_abandon(d);
@@ -239,8 +258,7 @@ static void reopen(struct daemon *d, const struct settings *settings)
 	d->settings = last;
 	start(d);
 	if (daemon_running(d))
-		daemon_problem(d, PROBLEM_CONFIG,
-			       "the change is not in effect, configure it again: %s", why);
+		tell_unchanged(d, why);
 	else
 		d->settings = *settings;
 }

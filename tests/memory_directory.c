@@ -47,6 +47,18 @@ static void on_changed(evutil_socket_t fd, short what, void *arg)
 		directory->handlers.members_changed(directory->arg);
 }
 
+static const char *fail_check;
+
+void memory_directory_fail_check(const char *text)
+{
+	fail_check = text;
+}
+
+int directory_check(const struct directory_options *options, struct error *error)
+{
+	return fail_check ? error_set(error, "%s", fail_check) : 0;
+}
+
 int directory_open(struct event_base *base, const struct directory_options *options,
 		   const struct directory_handlers *handlers, void *arg, struct directory **out,
 		   struct error *error)

@@ -10,6 +10,8 @@
 /* directory_open() fails with *text*: from now on (NULL: no more), or the next time only. */
 void memory_directory_fail_open(const char *text);
 void memory_directory_fail_once(const char *text);
+/* So does directory_check(), alone. */
+void memory_directory_fail_check(const char *text);
 
 /* What directory_get() answers for *flow* from now on; without it: absent. */
 void memory_directory_answer(struct directory *directory, const struct flow *flow,

@@ -589,6 +589,27 @@ START_TEST(a_smaller_pin_table_loses_pins_but_not_the_service)
 }
 END_TEST
 
+START_TEST(a_change_that_cannot_work_closes_nothing)
+{
+	struct kernel *kernel;
+
+	begin_running();
+	kernel = kernel_mock_open();
+	memory_directory_fail_check("the key file cannot be read");
+	config.directory_port = 8000;
+	config_send();
+	ck_assert_ptr_nonnull(strstr(status_text, "not in effect"));
+	ck_assert_ptr_eq(kernel_mock_open(), kernel);
+	ck_assert(daemon_running(d));
+	detour(1, OWNER_1);
+	memory_directory_fail_check(NULL);
+	config_send();
+	ck_assert_str_eq(status_text, "");
+	ck_assert_uint_eq(d->running.directory_port, 8000);
+	end();
+}
+END_TEST
+
 START_TEST(a_change_that_fails_leaves_the_last_one_in_effect)
 {
 	begin_running();
@@ -1523,6 +1544,7 @@ UNIT_MAIN("daemon", it_runs_when_the_configuration_is_complete,
 	  an_empty_configuration_ends_the_problems_of_the_last,
 	  an_empty_configuration_is_removed_only_after_a_while,
 	  a_change_that_reopens_keeps_the_pins, a_smaller_pin_table_loses_pins_but_not_the_service,
+	  a_change_that_cannot_work_closes_nothing,
 	  a_change_that_fails_leaves_the_last_one_in_effect,
 	  a_prefix_that_is_not_here_is_no_problem, a_prefix_is_held_until_its_last_session_ended,
 	  a_new_prefix_brings_the_sessions_that_it_has, a_prefix_that_goes_takes_its_pins_along,

@@ -62,6 +62,9 @@ struct directory_handlers {
 	bool (*has_session)(void *arg, const struct flow *flow);
 };
 
+/* Could it be opened so, as far as options and key can tell? Returns 0, or -1 with *error* as below. */
+int directory_check(const struct directory_options *options, struct error *error);
+
 /*
  * Opens the socket on *options->local*, reads the key. On error nothing stays open and *error* names
  * cause and remedy (key missing, unreadable, readable by others, too short; address not local ...).

@@ -234,8 +234,11 @@ static void on_outdated(void *arg, uint64_t known_epoch)
 	apply_changes(directory, MEMBER_CHANGED_STATE);
 }
 
-static int options_check(const struct directory_options *options, struct error *error)
+int directory_check(const struct directory_options *options, struct error *error)
 {
+	struct directory_keys keys;
+	int status;
+
 	if (options->port == 0)
 		return error_set(error, "directory: the port is 0; set `directory port`");
 	if (options->replicas < 1 || options->replicas > RING_REPLICAS_MAX)
@@ -245,7 +248,9 @@ static int options_check(const struct directory_options *options, struct error *
 		return error_set(error, "directory: record lifetime and table size must not be 0");
 	if (IN6_IS_ADDR_UNSPECIFIED(&options->local) || IN6_IS_ADDR_MULTICAST(&options->local))
 		return error_set(error, "directory: no local member address; set `local-member`");
-	return 0;
+	status = directory_key_load(options->key_file, &keys, error);
+	sodium_memzero(&keys, sizeof(keys));
+	return status;
 }
 
 int directory_open(struct event_base *base, const struct directory_options *options,
@@ -261,7 +266,7 @@ int directory_open(struct event_base *base, const struct directory_options *opti
 	struct timeval period = {.tv_usec = TICK_MS * 1000};
 	struct directory *directory;
 
-	if (options_check(options, error) != 0)
+	if (directory_check(options, error) != 0)
 		return -1;
 	directory = calloc(1, sizeof(*directory));
 	if (directory == NULL)
