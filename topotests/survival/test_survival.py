@@ -18,9 +18,15 @@ from clos import Clos, topology
 GRACE = 15  # seconds that fpmd keeps kernel state after `no holdfast`
 
 
+def interrupt(number, _frame):
+    signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 @pytest.fixture(scope="module")
 def network_of_all(request):
     clos = None
+    before = signal.signal(signal.SIGTERM, interrupt)
     try:
         clos = Clos(request.module.__name__)
         clos.start()
@@ -28,6 +34,7 @@ def network_of_all(request):
     finally:
         if clos:
             clos.close()
+        signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture
