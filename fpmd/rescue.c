@@ -143,26 +143,35 @@ void rescue_decide(evutil_socket_t fd, short what, void *arg)
 	d->decision_count = 0;
 }
 
+/* Before a replay ended not all members are known: that those who are have no session says nothing.
+ */
+static enum directory_answer answer_of(const struct daemon *d,
+				       const struct directory_result *result)
+{
+	return result->answer == DIRECTORY_ABSENT && !d->replayed ? DIRECTORY_TIMED_OUT
+								  : result->answer;
+}
+
 static void stray_answer(void *arg, const struct directory_result *result)
 {
 	struct question *q = arg;
 	struct daemon *d = q->daemon;
 	struct stray *stray = stray_find(&d->strays, &q->flow, q->tunnelled);
 	struct decision *decision;
-	struct stray_facts facts = {.answer = result->answer, .tunnelled = q->tunnelled};
+	struct stray_facts facts = {.answer = answer_of(d, result), .tunnelled = q->tunnelled};
 	char flow[FLOW_TEXT_SIZE], owner[ADDRESS_TEXT_SIZE];
 
 	question_free(q);
 	d->counters.lookup_messages += result->messages;
 	if (!stray)
 		return;
-	if (result->answer == DIRECTORY_FOUND) {
+	if (facts.answer == DIRECTORY_FOUND) {
 		d->counters.lookups_found++;
 		facts.owner_is_local = members_is_local(d, &result->owner);
 		facts.owner_is_reachable = reach_has(&d->reach, &result->owner);
 		facts.owner_is_in_doubt =
 			!d->replayed || reach_in_doubt(&d->reach, &result->owner, daemon_now_ms());
-	} else if (result->answer == DIRECTORY_ABSENT) {
+	} else if (facts.answer == DIRECTORY_ABSENT) {
 		d->counters.lookups_absent++;
 	} else {
 		d->counters.lookups_timed_out++;
@@ -174,7 +183,7 @@ static void stray_answer(void *arg, const struct directory_result *result)
 	*decision = (struct decision){
 		.stray = stray,
 		.verdict = stray_decide(&facts),
-		.timed_out = result->answer == DIRECTORY_TIMED_OUT,
+		.timed_out = facts.answer == DIRECTORY_TIMED_OUT,
 	};
 	if (decision->verdict == KERNEL_DETOUR) {
 		decision->owner = members_owner(d, &result->owner);
@@ -183,10 +192,10 @@ static void stray_answer(void *arg, const struct directory_result *result)
 	}
 	log_debug(TOPIC_STRAYS, "strays: %s%s: %s%s in %llu ms, %u messages, %s %u segments",
 		  flow_text(&stray->key.flow, flow), facts.tunnelled ? " (by detour)" : "",
-		  result->answer == DIRECTORY_FOUND    ? "owner "
-		  : result->answer == DIRECTORY_ABSENT ? "nobody has it"
-						       : "no answer",
-		  result->answer == DIRECTORY_FOUND ? address_text(&result->owner, owner) : "",
+		  facts.answer == DIRECTORY_FOUND    ? "owner "
+		  : facts.answer == DIRECTORY_ABSENT ? "nobody has it"
+						     : "no answer",
+		  facts.answer == DIRECTORY_FOUND ? address_text(&result->owner, owner) : "",
 		  (unsigned long long)(daemon_now_ms() - stray->asked_ms), result->messages,
 		  decision->verdict == KERNEL_DETOUR  ? "detour for"
 		  : decision->verdict == KERNEL_LOCAL ? "local:"
@@ -381,7 +390,7 @@ static void check_answer(void *arg, const struct directory_result *result)
 	if (!pin || !pin->checking)
 		return;
 	pin_check_end(&d->pins, pin, daemon_now_ms());
-	if (result->answer == DIRECTORY_ABSENT ||
+	if (answer_of(d, result) == DIRECTORY_ABSENT ||
 	    (result->answer == DIRECTORY_FOUND && members_is_local(d, &result->owner))) {
 		unpin(d, pin, &d->counters.pins_ended);
 		return;

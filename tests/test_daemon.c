@@ -975,9 +975,18 @@ START_TEST(before_the_first_replay_ended_nobody_is_gone)
 	begin();
 	config_send();
 	answer(1, DIRECTORY_FOUND, OWNER_1);
+	answer(2, DIRECTORY_ABSENT, NULL);
 	id = stray(1);
 	run();
 	expect(id, KERNEL_DROP, 0);
+	/* Those who were asked are not all there are. */
+	id = stray(2);
+	run();
+	expect(id, KERNEL_DROP, 0);
+	replay_end_send();
+	id = stray(2);
+	run();
+	expect(id, KERNEL_LOCAL, 0);
 	end();
 }
 END_TEST
