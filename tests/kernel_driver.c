@@ -10,7 +10,8 @@
  *
  * A stray gets a pin to the default owner; without one it is delivered locally. Lines on standard
  * input are commands: "counters", "pins", "sessions", "known CLIENT PORT VIP PORT", "hold VIP 0|1",
- * "vips VIP...", "owner ID ADDRESS", "unowner ID", "unpin", "default ID", "quit".
+ * "vips VIP...", "owner ID ADDRESS", "unowner ID", "steer ADDRESS [GATEWAY DEVICE]", "unpin",
+ * "default ID", "quit".
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -79,9 +80,9 @@ static void on_stray(void *arg, const struct kernel_stray *stray)
 	struct driver *driver = arg;
 	char text[FLOW_TEXT_SIZE];
 
-	printf("stray %s length %u tunnelled %d sender %u reset %d\n",
+	printf("stray %s length %u tunnelled %d sender %u reset %d by %s\n",
 	       flow_text(&stray->flow, text), stray->length, stray->tunnelled, stray->sender_id,
-	       stray->reset);
+	       stray->reset, stray->interface);
 	if (driver->hold_strays)
 		return;
 	if (stray->tunnelled || !driver->default_owner) {
@@ -201,6 +202,23 @@ static void set_owner(struct driver *driver, const char *arguments)
 		printf("error %s\n", error.text);
 }
 
+static void steer(struct driver *driver, const char *arguments)
+{
+	struct in6_addr owner, gateway;
+	struct error error;
+	char texts[2][64], device[KERNEL_INTERFACE_SIZE];
+	int count = sscanf(arguments, "%63s %63s %15s", texts[0], texts[1], device);
+
+	if (count != 1 && count != 3)
+		return;
+	parse_address(texts[0], &owner);
+	if (count == 3)
+		parse_address(texts[1], &gateway);
+	if (kernel_owner_steer(driver->kernel, &owner, count == 3 ? &gateway : NULL,
+			       count == 3 ? device : NULL, &error) < 0)
+		printf("error %s\n", error.text);
+}
+
 static void hold(struct driver *driver, const char *arguments)
 {
 	struct in6_addr vip;
@@ -239,6 +257,8 @@ static void run_command(struct driver *driver, char *line)
 	else if (strcmp(line, "unowner") == 0 &&
 		 kernel_owner_remove(driver->kernel, (uint16_t)atoi(arguments), &error) < 0)
 		printf("error %s\n", error.text);
+	else if (strcmp(line, "steer") == 0)
+		steer(driver, arguments);
 	else if (strcmp(line, "unpin") == 0)
 		unpin(driver);
 	else if (strcmp(line, "default") == 0)

@@ -534,7 +534,7 @@ static size_t strays;
 static uint32_t longest;
 static struct kernel_stray last_stray;
 
-static void stray_take(void *arg, const struct kernel_stray *stray)
+static void stray_take(void *arg, const struct kernel_stray *stray, int device)
 {
 	strays++;
 	last_stray = *stray;

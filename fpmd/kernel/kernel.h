@@ -23,6 +23,7 @@
 struct kernel;
 
 #define KERNEL_OWNER_NONE 0
+#define KERNEL_INTERFACE_SIZE 16 /* a device's name, with its end */
 
 /* How we mark packets and name our devices. Changing any of it takes a new kernel_open(). */
 struct kernel_options {
@@ -45,6 +46,7 @@ struct kernel_stray {
 				 * when that is not known any more */
 	uint32_t length;	/* of the IP packet, after GRO */
 	bool reset;		/* the segment is a RST */
+	char interface[KERNEL_INTERFACE_SIZE]; /* it came in by; "" when that is not known */
 };
 
 enum kernel_verdict {
@@ -123,6 +125,15 @@ int kernel_vip_translated(struct kernel *kernel, const struct in6_addr *vip, str
 int kernel_owner_set(struct kernel *kernel, uint16_t id, const struct in6_addr *address,
 		     struct error *error);
 int kernel_owner_remove(struct kernel *kernel, uint16_t id, struct error *error);
+
+/*
+ * Sends the tunnel packets to an owner over one next hop, whatever the routing table says of its
+ * address: *gateway* (of either family) on *interface*. NULL: by the routing table again, no error
+ * if they are already. While the interface is down they go by the routing table too. It ends with
+ * kernel_close(); what a killed fpmd left ends with the next kernel_open().
+ */
+int kernel_owner_steer(struct kernel *kernel, const struct in6_addr *owner,
+		       const struct in6_addr *gateway, const char *interface, struct error *error);
 
 typedef void kernel_owner_fn(void *arg, uint16_t id, const struct in6_addr *address);
 int kernel_owners_dump(struct kernel *kernel, kernel_owner_fn *fn, void *arg, struct error *error);

@@ -68,11 +68,16 @@ static int open_sockets(struct kernel *kernel, struct error *error)
 	return 0;
 }
 
-static void on_stray(void *arg, const struct kernel_stray *stray)
+static void on_stray(void *arg, const struct kernel_stray *stray, int device)
 {
 	struct kernel *kernel = arg;
+	const struct device *found = devices_find(&kernel->devices, device);
+	struct kernel_stray named = *stray;
 
-	kernel->handlers.stray(kernel->arg, stray);
+	_Static_assert(sizeof(named.interface) == sizeof(found->name), "names of devices");
+	if (found)
+		memcpy(named.interface, found->name, sizeof(named.interface));
+	kernel->handlers.stray(kernel->arg, &named);
 }
 
 static void on_session(void *arg, const struct flow *flow, enum kernel_session_event event)
@@ -140,6 +145,7 @@ static int set_up(struct kernel *kernel, struct error *error)
 		if (kernel->owners[id].used && nft_owner_add(kernel->nft, (uint16_t)id, error) < 0)
 			return -1;
 	drop_unknown_owners(kernel);
+	owners_steer_end(kernel);
 	for (int i = 0; i < FAMILIES; i++)
 		if (!kernel->families[i])
 			drop_unused_family(kernel, i);
@@ -249,6 +255,8 @@ void kernel_close(struct kernel *kernel, enum kernel_keep keep)
 		remove_everything(kernel);
 	else if (keep == KERNEL_KEEP_DETOURS)
 		warn_if(nft_queue_off(kernel->nft, &error), &error);
+	if (keep != KERNEL_KEEP_NOTHING)
+		owners_steer_end(kernel);
 	free_kernel(kernel);
 }
 

@@ -6,6 +6,7 @@
  */
 #include "fpmd/kernel/kernel_private.h"
 
+#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -448,6 +449,30 @@ int kernel_owner_remove(struct kernel *kernel, uint16_t id, struct error *error)
 		    route_owner_remove(&kernel->routes, id, &kernel->vips[i].address, error) < 0)
 			return -1;
 	return 0;
+}
+
+int kernel_owner_steer(struct kernel *kernel, const struct in6_addr *owner,
+		       const struct in6_addr *gateway, const char *interface, struct error *error)
+{
+	unsigned int device;
+
+	if (!gateway)
+		return route_steer_end(&kernel->routes, owner, error);
+	device = if_nametoindex(interface);
+	if (!device)
+		return error_set(error, "another way to an owner: there is no device %s",
+				 interface);
+	return route_steer(&kernel->routes, owner, gateway, (int)device, error);
+}
+
+void owners_steer_end(struct kernel *kernel)
+{
+	struct error error;
+
+	for (int i = 0; i < FAMILIES; i++)
+		if (kernel->families[i] &&
+		    routes_steer_end(&kernel->routes, family_numbers[i], &error) < 0)
+			log_warn("%s", error.text);
 }
 
 int kernel_owners_dump(struct kernel *kernel, kernel_owner_fn *fn, void *arg, struct error *error)

@@ -11,6 +11,7 @@
 
 #define LAYOUT_PROTOCOL 79	  /* RTPROT of our routes, FRA_PROTOCOL of our rules */
 #define LAYOUT_TABLE_BASE 7939000 /* + owner id: the owner's table */
+#define LAYOUT_TABLE_STEER LAYOUT_TABLE_BASE /* steered ways to owners: no owner has id 0 */
 #define LAYOUT_HOLD_METRIC 7939	  /* of the routes that hold VIPs */
 
 /*
@@ -20,6 +21,7 @@
 #define LAYOUT_PREF_SKIP 1
 #define LAYOUT_PREF_OWNER 2
 #define LAYOUT_PREF_LOCAL 3
+#define LAYOUT_PREF_STEER 4 /* owners are elsewhere: after local delivery is early enough */
 
 #define LAYOUT_TUNNEL "hf-vx0"
 #define LAYOUT_TUNNEL_ADDRESS 0xa9fe4f4f /* 169.254.79.79, host byte order */

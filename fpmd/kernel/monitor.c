@@ -25,6 +25,18 @@ struct monitor {
 	char buffer[65536] __attribute__((aligned(8)));
 };
 
+/* Steered ways are short-lived and never repaired. */
+static bool is_steered(const struct nlmsghdr *message)
+{
+	int left = (int)RTM_PAYLOAD(message);
+
+	for (const struct rtattr *each = RTM_RTA(NLMSG_DATA(message)); RTA_OK(each, left);
+	     each = RTA_NEXT(each, left))
+		if (each->rta_type == RTA_TABLE && RTA_PAYLOAD(each) == sizeof(uint32_t))
+			return *(const uint32_t *)RTA_DATA(each) == LAYOUT_TABLE_STEER;
+	return false;
+}
+
 static unsigned int classify(const struct nlmsghdr *message)
 {
 	const struct rtmsg *route = NLMSG_DATA(message);
@@ -42,7 +54,9 @@ static unsigned int classify(const struct nlmsghdr *message)
 	case RTM_DELROUTE:
 		if (message->nlmsg_len < NLMSG_LENGTH(sizeof(*route)))
 			return 0;
-		return route->rtm_protocol == LAYOUT_PROTOCOL ? MONITOR_ROUTES : 0;
+		if (route->rtm_protocol != LAYOUT_PROTOCOL || is_steered(message))
+			return 0;
+		return MONITOR_ROUTES;
 	case RTM_DELQDISC:
 	case RTM_DELTFILTER:
 		return MONITOR_FILTERS;

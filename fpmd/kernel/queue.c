@@ -197,7 +197,7 @@ static void segment_read(struct queue *queue, const struct nlmsghdr *message)
 	const struct nfqnl_msg_packet_hdr *header;
 	struct kernel_stray stray = {0};
 	struct queue_packet packet;
-	uint32_t mark = 0;
+	uint32_t mark = 0, device = 0;
 	size_t size = 0;
 
 	if (nfq_nlmsg_parse(message, attributes) < 0 || !attributes[NFQA_PACKET_HDR])
@@ -206,6 +206,8 @@ static void segment_read(struct queue *queue, const struct nlmsghdr *message)
 	stray.id = ntohl(header->packet_id);
 	if (attributes[NFQA_MARK])
 		mark = ntohl(mnl_attr_get_u32(attributes[NFQA_MARK]));
+	if (attributes[NFQA_IFINDEX_INDEV])
+		device = ntohl(mnl_attr_get_u32(attributes[NFQA_IFINDEX_INDEV]));
 	queue->received++;
 	if (attributes[NFQA_PAYLOAD])
 		size = mnl_attr_get_payload_len(attributes[NFQA_PAYLOAD]);
@@ -224,7 +226,7 @@ static void segment_read(struct queue *queue, const struct nlmsghdr *message)
 		stray.sender_id =
 			(uint16_t)((mark & queue->options.mark_owner_mask) >> queue->owner_shift);
 	segment_hold(queue, stray.id, mark);
-	queue->stray(queue->arg, &stray);
+	queue->stray(queue->arg, &stray, (int)device);
 }
 
 static void queue_read(evutil_socket_t fd, short events, void *arg)

@@ -16,8 +16,11 @@
 
 struct queue;
 
-/* One per segment, from the event loop; *stray* is valid during the call. */
-typedef void queue_stray_fn(void *arg, const struct kernel_stray *stray);
+/*
+ * One per segment, from the event loop; *stray* is valid during the call, its interface is not set:
+ * *device* is the index of the device that it came in by, 0 when that is not known.
+ */
+typedef void queue_stray_fn(void *arg, const struct kernel_stray *stray, int device);
 
 /*
  * Binds options->queue (the marks are taken from *options* too). Strays are dropped until

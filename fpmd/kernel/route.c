@@ -126,6 +126,50 @@ int route_hold(struct routes *routes, const struct in6_addr *vip, bool hold, str
 			   : rtnl_error(routes->rtnl, status, error, "the route that holds a VIP");
 }
 
+/* A gateway of the other family is that of an unnumbered session. */
+static bool put_gateway(struct nl_msg *message, const struct in6_addr *owner,
+			const struct in6_addr *gateway)
+{
+	struct {
+		uint16_t family;
+		struct in6_addr address;
+	} __attribute__((packed)) via = {AF_INET6, *gateway};
+
+	if (route_fits(owner, gateway))
+		return put_address(message, RTA_GATEWAY, gateway);
+	return !address_is_ipv4(gateway) && nla_put(message, RTA_VIA, sizeof(via), &via) == 0;
+}
+
+int route_steer(struct routes *routes, const struct in6_addr *owner, const struct in6_addr *gateway,
+		int device, struct error *error)
+{
+	struct nl_msg *message =
+		start_route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, RTN_UNICAST,
+			    RT_SCOPE_UNIVERSE, LAYOUT_TABLE_STEER, owner);
+	int status;
+
+	if (message) {
+		/* The gateway was good enough for zebra, whatever addresses the device has. */
+		((struct rtmsg *)nlmsg_data(nlmsg_hdr(message)))->rtm_flags = RTNH_F_ONLINK;
+		if (!put_gateway(message, owner, gateway) ||
+		    nla_put_u32(message, RTA_OIF, (uint32_t)device) < 0) {
+			nlmsg_free(message);
+			message = NULL;
+		}
+	}
+	status = rtnl_request(routes->rtnl, message, NULL, NULL);
+	return status == 0 ? 0 : rtnl_error(routes->rtnl, status, error, "another way to an owner");
+}
+
+int route_steer_end(struct routes *routes, const struct in6_addr *owner, struct error *error)
+{
+	int status = remove_route(routes->rtnl,
+				  start_route(RTM_DELROUTE, 0, RTN_UNICAST, RT_SCOPE_NOWHERE,
+					      LAYOUT_TABLE_STEER, owner));
+
+	return status == 0 ? 0 : rtnl_error(routes->rtnl, status, error, "another way to an owner");
+}
+
 static bool get_address(const struct nlattr *attribute, struct in6_addr *out)
 {
 	return attribute &&
@@ -151,20 +195,30 @@ struct dump {
 	void *arg;
 };
 
+/* Reads a route of ours; returns its table, or 0. */
+static uint32_t parse_route(const struct nlmsghdr *message, struct nlattr **attributes,
+			    struct in6_addr *destination)
+{
+	const struct rtmsg *header = nlmsg_data(message);
+
+	if (message->nlmsg_type != RTM_NEWROUTE || header->rtm_protocol != LAYOUT_PROTOCOL ||
+	    nlmsg_parse((struct nlmsghdr *)message, sizeof(*header), attributes, RTA_MAX, NULL) <
+		    0 ||
+	    !get_address(attributes[RTA_DST], destination))
+		return 0;
+	return attributes[RTA_TABLE] ? nla_get_u32(attributes[RTA_TABLE]) : header->rtm_table;
+}
+
 static void take_route(void *arg, const struct nlmsghdr *message)
 {
 	struct dump *dump = arg;
 	struct nlattr *attributes[RTA_MAX + 1];
 	const struct rtmsg *header = nlmsg_data(message);
 	struct our_route route = {0};
-	uint32_t table;
+	uint32_t table = parse_route(message, attributes, &route.vip);
 
-	if (message->nlmsg_type != RTM_NEWROUTE || header->rtm_protocol != LAYOUT_PROTOCOL ||
-	    nlmsg_parse((struct nlmsghdr *)message, sizeof(*header), attributes, RTA_MAX, NULL) < 0)
+	if (!table)
 		return;
-	if (!get_address(attributes[RTA_DST], &route.vip))
-		return;
-	table = attributes[RTA_TABLE] ? nla_get_u32(attributes[RTA_TABLE]) : header->rtm_table;
 	if (attributes[RTA_OIF])
 		route.device = (int)nla_get_u32(attributes[RTA_OIF]);
 	if (header->rtm_type == RTN_LOCAL && table == RT_TABLE_LOCAL) {
@@ -182,20 +236,26 @@ static void take_route(void *arg, const struct nlmsghdr *message)
 	dump->fn(dump->arg, &route);
 }
 
-int routes_dump(struct routes *routes, int family, our_route_fn *fn, void *arg, struct error *error)
+static int dump_routes(struct routes *routes, int family, rtnl_each_fn *each, void *arg,
+		       struct error *error)
 {
 	struct rtmsg header = {.rtm_family = (unsigned char)family,
 			       .rtm_protocol = LAYOUT_PROTOCOL};
-	struct dump dump = {.routes = routes, .fn = fn, .arg = arg};
 	int status = -EINTR;
 
 	/* Asked again after a change: the same route may be told twice. */
 	for (int i = 0; i < DUMP_TRIES && status == -EINTR; i++)
 		status = rtnl_request(
 			routes->rtnl,
-			rtnl_message(RTM_GETROUTE, NLM_F_DUMP, &header, sizeof(header)), take_route,
-			&dump);
+			rtnl_message(RTM_GETROUTE, NLM_F_DUMP, &header, sizeof(header)), each, arg);
 	return status == 0 ? 0 : rtnl_error(routes->rtnl, status, error, "dump of our routes");
+}
+
+int routes_dump(struct routes *routes, int family, our_route_fn *fn, void *arg, struct error *error)
+{
+	struct dump dump = {.routes = routes, .fn = fn, .arg = arg};
+
+	return dump_routes(routes, family, take_route, &dump, error);
 }
 
 struct removal {
@@ -222,6 +282,27 @@ static void note_route(void *arg, const struct our_route *route)
 	removal->items[removal->count++] = *route;
 }
 
+static void note_steered(void *arg, const struct nlmsghdr *message)
+{
+	struct nlattr *attributes[RTA_MAX + 1];
+	struct our_route route = {0};
+
+	if (parse_route(message, attributes, &route.vip) == LAYOUT_TABLE_STEER)
+		note_route(arg, &route);
+}
+
+int routes_steer_end(struct routes *routes, int family, struct error *error)
+{
+	struct removal removal = {0};
+	int status = dump_routes(routes, family, note_steered, &removal, error);
+
+	for (size_t i = 0; i < removal.count; i++)
+		if (route_steer_end(routes, &removal.items[i].vip, error) < 0)
+			status = -1;
+	free(removal.items);
+	return removal.no_memory ? error_set(error, "our routes: out of memory") : status;
+}
+
 int routes_remove(struct routes *routes, int family, struct error *error)
 {
 	struct removal removal = {0};
@@ -237,5 +318,7 @@ int routes_remove(struct routes *routes, int family, struct error *error)
 			status = removed;
 	}
 	free(removal.items);
+	if (routes_steer_end(routes, family, error) < 0)
+		status = -1;
 	return removal.no_memory ? error_set(error, "our routes: out of memory") : status;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Our routes: in each owner's table one per VIP, encapsulated to the owner; in the table `local`
- * one per VIP that holds it. All carry our protocol number.
+ * one per VIP that holds it; in a table of their own the steered ways to owners. All carry our
+ * protocol number.
  */
 #ifndef HOLDFAST_KERNEL_ROUTE_H
 #define HOLDFAST_KERNEL_ROUTE_H
@@ -31,6 +32,17 @@ int route_owner_remove(struct routes *routes, uint16_t id, const struct in6_addr
 /* The VIP's own `local` route: sets it or takes it away. */
 int route_hold(struct routes *routes, const struct in6_addr *vip, bool hold, struct error *error);
 
+/*
+ * The way that tunnel packets to *owner* take; *gateway* may be of the other family. It lives
+ * apart from the others: not told by routes_dump(), and gone for good when its device goes.
+ */
+int route_steer(struct routes *routes, const struct in6_addr *owner, const struct in6_addr *gateway,
+		int device, struct error *error);
+/* No such way is no error. */
+int route_steer_end(struct routes *routes, const struct in6_addr *owner, struct error *error);
+/* All of them. *family* as in routes_dump(). */
+int routes_steer_end(struct routes *routes, int family, struct error *error);
+
 struct our_route {
 	struct in6_addr vip;
 	struct in6_addr owner; /* :: for a hold */
@@ -42,11 +54,11 @@ struct our_route {
 
 typedef void our_route_fn(void *arg, const struct our_route *route);
 
-/* All routes with our protocol number. *family*: AF_INET or AF_INET6. */
+/* All routes with our protocol number but steered ways. *family*: AF_INET or AF_INET6. */
 int routes_dump(struct routes *routes, int family, our_route_fn *fn, void *arg,
 		struct error *error);
 
-/* Takes all of them away. */
+/* Takes all of them away, and steered ways too. */
 int routes_remove(struct routes *routes, int family, struct error *error);
 
 #endif

@@ -9,6 +9,7 @@
 #include <linux/fib_rules.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -24,6 +25,7 @@ struct rule {
 	uint32_t target; /* goto */
 	uint32_t table;
 	uint32_t mark, mask;
+	uint16_t port; /* UDP destination; 0: any packet */
 	uint8_t action;
 	uint8_t protocol;
 	bool from_host; /* iif lo */
@@ -44,6 +46,7 @@ void rules_init(struct rules *rules, struct rtnl *rtnl, int family,
 	rules->family = family;
 	rules->owner_mask = options->mark_owner_mask;
 	rules->match_mask = options->mark_owner_mask | options->mark_tunnel_bit;
+	rules->tunnel_port = options->tunnel_port;
 }
 
 static void list_add(struct rule_list *list, const struct rule *rule)
@@ -65,6 +68,22 @@ static void list_add(struct rule_list *list, const struct rule *rule)
 static uint32_t get_u32(struct nlattr **attributes, int type)
 {
 	return attributes[type] ? nla_get_u32(attributes[type]) : 0;
+}
+
+/* The one combination of protocol and port that ours have; returns whether there is no other. */
+static bool take_port(struct nlattr **attributes, struct rule *rule)
+{
+	struct fib_rule_port_range range;
+
+	if (!attributes[FRA_IP_PROTO] && !attributes[FRA_DPORT_RANGE])
+		return true;
+	if (!attributes[FRA_IP_PROTO] || nla_get_u8(attributes[FRA_IP_PROTO]) != IPPROTO_UDP ||
+	    !attributes[FRA_DPORT_RANGE] ||
+	    nla_memcpy(&range, attributes[FRA_DPORT_RANGE], sizeof(range)) != sizeof(range) ||
+	    range.start != range.end)
+		return false;
+	rule->port = range.start;
+	return true;
 }
 
 static void take_rule(void *arg, const struct nlmsghdr *message)
@@ -89,8 +108,8 @@ static void take_rule(void *arg, const struct nlmsghdr *message)
 	rule.foreign = header->src_len || header->dst_len || header->tos ||
 		       (header->flags & FIB_RULE_INVERT) || attributes[FRA_OIFNAME] ||
 		       (attributes[FRA_IIFNAME] && !rule.from_host) || attributes[FRA_UID_RANGE] ||
-		       attributes[FRA_IP_PROTO] || attributes[FRA_SPORT_RANGE] ||
-		       attributes[FRA_DPORT_RANGE] || attributes[FRA_TUN_ID];
+		       attributes[FRA_SPORT_RANGE] || attributes[FRA_TUN_ID] ||
+		       !take_port(attributes, &rule);
 	list_add(arg, &rule);
 }
 
@@ -129,6 +148,12 @@ static int send_rule(const struct rules *rules, int type, const struct rule *rul
 			nla_put_u32(message, FRA_FWMASK, rule->mask) < 0;
 	if (rule->from_host)
 		full |= nla_put_string(message, FRA_IIFNAME, "lo") < 0;
+	if (rule->port) {
+		struct fib_rule_port_range range = {.start = rule->port, .end = rule->port};
+
+		full |= nla_put_u8(message, FRA_IP_PROTO, IPPROTO_UDP) < 0 ||
+			nla_put(message, FRA_DPORT_RANGE, sizeof(range), &range) < 0;
+	}
 	if (full) {
 		nlmsg_free(message);
 		return -ENOMEM;
@@ -154,8 +179,8 @@ static bool same_rule(const struct rule *a, const struct rule *b)
 {
 	return a->preference == b->preference && a->target == b->target && a->table == b->table &&
 	       a->mark == b->mark && a->mask == b->mask && a->action == b->action &&
-	       a->protocol == b->protocol && a->from_host == b->from_host && !a->foreign &&
-	       !b->foreign;
+	       a->protocol == b->protocol && a->from_host == b->from_host && a->port == b->port &&
+	       !a->foreign && !b->foreign;
 }
 
 static struct rule owner_rule(const struct rules *rules, struct rule_owner owner)
@@ -179,7 +204,7 @@ static struct rule local_rule(uint32_t preference, uint8_t protocol)
 static bool is_plain_local(const struct rule *rule)
 {
 	return rule->action == FR_ACT_TO_TBL && rule->table == RT_TABLE_LOCAL && !rule->mask &&
-	       !rule->from_host && !rule->foreign;
+	       !rule->from_host && !rule->port && !rule->foreign;
 }
 
 /* Has anybody else put local delivery behind our rules? Then ours only marks the place. */
@@ -227,6 +252,13 @@ static int ensure_all(const struct rules *rules, struct rule_list *present,
 				 .target = LAYOUT_PREF_LOCAL,
 				 .from_host = true,
 				 .protocol = LAYOUT_PROTOCOL};
+	/* `iif lo` spares the kernel the dissection of what it forwards. */
+	struct rule steer = {.preference = LAYOUT_PREF_STEER,
+			     .action = FR_ACT_TO_TBL,
+			     .table = LAYOUT_TABLE_STEER,
+			     .port = rules->tunnel_port,
+			     .from_host = true,
+			     .protocol = LAYOUT_PROTOCOL};
 	bool elsewhere = local_is_elsewhere(present);
 	int status;
 
@@ -235,6 +267,8 @@ static int ensure_all(const struct rules *rules, struct rule_list *present,
 		status = ensure_rule(rules, present, &unmarked, changed);
 	if (status == 0)
 		status = ensure_rule(rules, present, &from_host, changed);
+	if (status == 0)
+		status = ensure_rule(rules, present, &steer, changed);
 	for (size_t i = 0; i < count && status == 0; i++) {
 		struct rule rule = owner_rule(rules, owners[i]);
 

@@ -4,6 +4,7 @@
  *   1: no owner in the mark, or sent by this host     goto 3
  *   2: the mark names an owner                        its table
  *   3: local delivery, moved here from 0; a no-op if others moved it already
+ *   4: sent by this host to a tunnel port             the table of steered owners
  */
 #ifndef HOLDFAST_KERNEL_RULE_H
 #define HOLDFAST_KERNEL_RULE_H
@@ -19,6 +20,7 @@ struct rules {
 	uint32_t owner_mask; /* in the mark */
 	uint32_t match_mask; /* owner mask and tunnel bit: what comes from the tunnel is not sent
 				back */
+	uint16_t tunnel_port;
 };
 
 void rules_init(struct rules *rules, struct rtnl *rtnl, int family,

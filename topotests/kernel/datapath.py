@@ -559,6 +559,7 @@ def test_repairs(lab):
     damages = (
         ("rule", "ip rule del pref 2"),
         ("goto", "ip rule del pref 1"),
+        ("rule of the ways", "ip rule del pref 4"),
         ("local rule", "ip rule add pref 0 lookup local"),
         ("owner's route", "ip route flush table 7939001"),
         ("hold", "ip route del local %s dev lo table local metric 7939" % VIP),
@@ -582,6 +583,106 @@ def test_repairs(lab):
             raise Failure("%s is not repaired:\n%s" % (what, difference(wanted, now)))
         expect_round(client, {"A": 30})
     expect("counted", b.counters()["kernel-repairs"] >= len(damages) - 3, True)
+
+
+def second_uplink(lab):
+    """B's second uplink; its routes to the owner A lead over both, as ECMP."""
+    run("ip", "link", "add", "up1", "netns", lab.ns("B"), "type", "veth", "peer", "name", "toB1",
+        "netns", lab.ns("R"))
+    for name, device, address in (("B", "up1", "2"), ("R", "toB1", "1")):
+        lab.ip(name, "addr", "add", "10.4.0.%s/24" % address, "dev", device)
+        lab.ip(name, "addr", "add", "2001:db8:4::%s/64" % address, "dev", device, "nodad")
+        lab.ip(name, "link", "set", device, "mtu", "1600", "up")
+    lab.sysctl("B", "net.ipv4.conf.up1.rp_filter=2", "net.ipv4.fib_multipath_hash_policy=1",
+               "net.ipv6.fib_multipath_hash_policy=1")
+    lab.ip("B", "route", "add", "10.2.0.2", "nexthop", "via", "10.3.0.1", "nexthop", "via",
+           "10.4.0.1")
+    lab.ip("B", "route", "add", "2001:db8:2::2", "nexthop", "via", "2001:db8:3::1", "nexthop",
+           "via", "2001:db8:4::1")
+
+
+def ways(lab, family, client, sessions):
+    """How many tunnel packets of one round left B by each uplink."""
+    lab.on("B", "nft", "-f", "-", text="""table %s ways {
+        chain out { type filter hook postrouting priority 300
+            udp dport 4790 oifname "up0" counter
+            udp dport 4790 oifname "up1" counter
+        }
+        }""" % family)
+    try:
+        expect_round(client, {"A": sessions})
+        seen = re.findall(r"packets (\d+)", lab.on("B", "nft", "list", "table", family, "ways"))
+    finally:
+        lab.on("B", "nft", "delete", "table", family, "ways")
+    return [int(packets) > 0 for packets in seen]
+
+
+def steered(lab):
+    """The owners whose way is not that of the routing table."""
+    lines = [line for family in "46" for line in lab.ip(
+        "B", "-" + family, "route", "show", "table", "7939000", check=False).splitlines()]
+    return [line.split()[0] for line in lines if "proto 79" in line]
+
+
+def test_steered_ways_to_an_owner(lab):
+    lab.sysctl("B", "net.ipv4.conf.all.ignore_routes_with_linkdown=1")
+    before = lab.state("B")
+    both(lab, ipv6=True)
+    b = lab.drivers["B"]
+    second_uplink(lab)
+    lab.server("A", VIP6)
+    lab.server("B", VIP6)
+    b.wait("up1: a new device")
+    repairs = b.counters()["kernel-repairs"]
+    for number, family, vip, owner, first, second in (
+            (9, "ip6", VIP6, "2001:db8:2::2", "2001:db8:3::1", "2001:db8:4::1"),
+            (1, "ip", VIP, "10.2.0.2", "10.3.0.1", "10.4.0.1")):
+        b.ask("default %d" % number)
+        lab.move("A")
+        client = lab.client()
+        expect("opened", client.ask("open %s %d 30" % (vip, PORT)), {"opened": 30, "failed": 0})
+        expect_round(client, {"A": 30})
+        lab.move("B")
+        expect_round(client, {"A": 30})
+        b.wait("^stray .*%s.* by up0$" % vip)
+        # Newer kernels prefer the next hop that has the outer source address, for IPv4.
+        both_ways = ways(lab, family, client, 30)
+        expect("by up0 too", both_ways[0], True)
+        for gateway, device, wanted in ((second, "up1", [False, True]),
+                                        (first, "up0", [True, False])):
+            b.ask("steer %s %s %s" % (owner, gateway, device))
+            expect("by " + device, ways(lab, family, client, 30), wanted)
+        expect("there", steered(lab), [owner])
+        b.ask("steer " + owner)
+        b.ask("steer " + owner)
+        expect("gone", steered(lab), [])
+        expect("as before", ways(lab, family, client, 30), both_ways)
+    # When the link goes down the routing table has the word.
+    b.ask("steer 10.2.0.2 10.4.0.1 up1")
+    lab.ip("R", "link", "set", "toB1", "down")
+    time.sleep(0.2)
+    expect("without up1", ways(lab, "ip", client, 30), [True, False])
+    lab.ip("R", "link", "set", "toB1", "up")
+    b.ask("steer 10.2.0.2")
+    expect("repairs", b.counters()["kernel-repairs"], repairs)
+    b.ask("steer 10.2.0.2 10.4.0.1 none")
+    expect("errors", b.count("^error "), 1)
+    expect("refused", b.count("^error .*there is no device none"), 1)
+    # What a killed one left is not taken for an owner or a hold, and goes.
+    b.ask("steer 10.2.0.2 10.4.0.1 up1")
+    b.ask("steer 2001:db8:2::2 2001:db8:4::1 up1")
+    lab.end(b, signal.SIGKILL)
+    expect("left by the dead", steered(lab), ["10.2.0.2", "2001:db8:2::2"])
+    b = lab.drive("B", ipv6=True)
+    expect("owners", b.count("^owner "), 2)
+    expect("taken away", steered(lab), [])
+    expect_round(client, {"A": 30})
+    b.ask("steer 10.2.0.2 10.4.0.1 up1")
+    lab.end(b)
+    lab.ip("B", "link", "del", "up1")
+    for address in ("10.2.0.2", "2001:db8:2::2"):
+        lab.ip("B", "route", "del", address, check=False)
+    expect("left", difference(before, lab.state("B")), "")
 
 
 def normal(text):
