@@ -339,7 +339,7 @@ static void on_route(void *arg, const Holdfast__Route *route)
 	}
 	switch (routes_update(&d->routes, &prefix, route->connected, hops, count)) {
 	case 1:
-		members_routes_changed(d);
+		members_route_changed(d, &prefix);
 		break;
 	case -1:
 		log_error("fpm: no room for a route");

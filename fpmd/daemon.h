@@ -39,6 +39,8 @@
 	COUNTER(segments_dropped, "segments-dropped",                                              \
 		"held segments dropped (the client sends them again)")                             \
 	COUNTER(detours, "detours", "pins installed")                                              \
+	COUNTER(detours_steered, "detours-steered",                                                \
+		"times detours to an owner took another next hop than the strays came by")         \
 	COUNTER(pins_full, "pins-full", "detours without a pin: the table is full")                \
 	COUNTER(pins_failed, "pins-failed", "pins that the kernel did not take")                   \
 	COUNTER(pins_moved, "pins-moved", "pins that a check gave another owner")                  \
@@ -114,6 +116,7 @@ struct daemon {
 	struct owners owners;
 	struct event *settle_timer;
 	uint64_t settle_since_ms; /* 0: not pending */
+	bool steer_failed;	  /* and said so */
 
 	/* VIPs (vips.c). */
 	struct vip vips[SETTINGS_VIPS_MAX];
@@ -151,6 +154,12 @@ void daemon_problem(struct daemon *d, enum problem problem, const char *format, 
 
 /* members.c */
 void members_routes_changed(struct daemon *d);
+/* The route of one prefix changed. */
+void members_route_changed(struct daemon *d, const struct prefix_address *prefix);
+/* A stray whose session *owner* has came in by *interface*. */
+void members_steer(struct daemon *d, uint16_t owner, const char *interface);
+/* Detours to all owners go by the routing table again. */
+void members_steer_end(struct daemon *d);
 void members_apply(struct daemon *d);
 void members_adopt_owner(void *d, uint16_t id, const struct in6_addr *address);
 uint16_t members_owner(struct daemon *d, const struct in6_addr *address);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Members: routes become reachable hosts, those in the ring become owners in the kernel. A member
- * that is gone loses its pins at once; when all are gone together, nothing changes.
+ * that is gone loses its pins at once; when all are gone together, nothing changes. Invariant: the
+ * kernel is told of a way to an owner once, when it changes.
  */
 #include <stdlib.h>
 
@@ -46,6 +47,49 @@ uint16_t members_owner(struct daemon *d, const struct in6_addr *address)
 	return id;
 }
 
+/* Tells the kernel the owner's way as it is now. */
+static void put_way(struct daemon *d, const struct owner *owner, const struct route *route)
+{
+	const struct route_next_hop *hop =
+		owner->steering.way ? &route->next_hops[owner->steering.way - 1] : NULL;
+	char text[ADDRESS_TEXT_SIZE];
+	struct error error;
+
+	log_debug(TOPIC_MEMBERS, "members: detours to %s: %s%s",
+		  address_text(&owner->address, text), hop ? "by " : "by the routing table",
+		  hop ? hop->interface : "");
+	if (!kernel_owner_steer(d->kernel, &owner->address, hop ? &hop->gateway : NULL,
+				hop ? hop->interface : NULL, &error))
+		d->counters.detours_steered += !!hop;
+	else if (!d->steer_failed) {
+		d->steer_failed = true;
+		log_warn("members: detours to %s: %s", text, error.text);
+	}
+}
+
+void members_steer(struct daemon *d, uint16_t id, const char *interface)
+{
+	struct owner *owner = &d->owners.table[id];
+	struct prefix_address prefix = {.address = owner->address, .length = 128};
+	const struct route *route = routes_find(&d->routes, &prefix);
+
+	if (route && steer_stray(&owner->steering, route->next_hops, route->next_hop_count,
+				 interface, daemon_now_ms()))
+		put_way(d, owner, route);
+}
+
+static void end_steering(struct daemon *d, struct owner *owner)
+{
+	if (steer_end(&owner->steering) && daemon_running(d))
+		put_way(d, owner, NULL);
+}
+
+void members_steer_end(struct daemon *d)
+{
+	for (uint16_t id = 1; id <= d->owners.max; id++)
+		end_steering(d, &d->owners.table[id]);
+}
+
 static void remove_gone(struct daemon *d)
 {
 	for (uint16_t id = 1; id <= d->owners.max; id++) {
@@ -58,6 +102,7 @@ static void remove_gone(struct daemon *d)
 		log_info("members: %s is gone: %llu detours to it removed",
 			 address_text(&owner->address, text), (unsigned long long)owner->pins);
 		rescue_owner_gone(d, id);
+		end_steering(d, owner);
 		if (kernel_owner_remove(d->kernel, id, &error))
 			log_warn("members: %s: %s", text, error.text);
 		owner_release(&d->owners, id, daemon_now_ms());
@@ -132,6 +177,16 @@ void members_routes_changed(struct daemon *d)
 		evtimer_add(d->settle_timer, &wait);
 }
 
+void members_route_changed(struct daemon *d, const struct prefix_address *prefix)
+{
+	uint16_t id = prefix->length == 128 ? owner_find(&d->owners, &prefix->address) : OWNER_NONE;
+
+	/* The routing protocol has an answer now. */
+	if (id)
+		end_steering(d, &d->owners.table[id]);
+	members_routes_changed(d);
+}
+
 /* An owner that an earlier fpmd left in the kernel: reachable until a replay and time say
  * otherwise. */
 void members_adopt_owner(void *arg, uint16_t id, const struct in6_addr *address)
@@ -149,7 +204,12 @@ void members_adopt_owner(void *arg, uint16_t id, const struct in6_addr *address)
 
 void members_tick(struct daemon *d)
 {
-	if (reach_expire(&d->reach, daemon_now_ms())) {
+	uint64_t now = daemon_now_ms();
+
+	for (uint16_t id = 1; id <= d->owners.max; id++)
+		if (steer_is_due(&d->owners.table[id].steering, now))
+			end_steering(d, &d->owners.table[id]);
+	if (reach_expire(&d->reach, now)) {
 		log_info("members: some did not come back in %d s", REACH_RETURN_MS / 1000);
 		members_apply(d);
 	}

@@ -8,6 +8,7 @@
 #define HOLDFAST_OWNER_H
 
 #include "fpmd/flow.h"
+#include "fpmd/steer.h"
 
 #define OWNER_NONE 0
 #define OWNER_MAX  4095
@@ -20,6 +21,7 @@ struct owner {
 	bool ever;	      /* the address is that of its last user */
 	uint64_t released_ms; /* when it was given up */
 	uint64_t pins;	      /* how many pins point to it */
+	struct steering steering;
 };
 
 struct owners {

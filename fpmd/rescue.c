@@ -5,6 +5,7 @@
  * transaction. Invariant: a segment is sent on only to the owner that the directory named.
  */
 #include <stdlib.h>
+#include <string.h>
 #include <utlist.h>
 
 #include "fpmd/daemon.h"
@@ -189,6 +190,8 @@ static void stray_answer(void *arg, const struct directory_result *result)
 		decision->owner = members_owner(d, &result->owner);
 		if (!decision->owner)
 			decision->verdict = KERNEL_DROP;
+		else
+			members_steer(d, decision->owner, stray->interface);
 	}
 	log_debug(TOPIC_STRAYS, "strays: %s%s: %s%s in %llu ms, %u messages, %s %u segments",
 		  flow_text(&stray->key.flow, flow), facts.tunnelled ? " (by detour)" : "",
@@ -253,6 +256,7 @@ void rescue_stray(void *arg, const struct kernel_stray *segment)
 		/* It was queued before its pin was there. */
 		pin = pin_find(&d->pins, &segment->flow);
 		if (pin) {
+			members_steer(d, pin->owner, segment->interface);
 			d->counters.segments_detoured++;
 			kernel_stray_verdict(d->kernel, segment->id, KERNEL_DETOUR, pin->owner);
 			return;
@@ -262,9 +266,11 @@ void rescue_stray(void *arg, const struct kernel_stray *segment)
 	switch (stray_arrive(&d->strays, &segment->flow, segment->tunnelled, segment->id,
 			     daemon_now_ms(), &stray)) {
 	case STRAY_ASK:
+		memcpy(stray->interface, segment->interface, sizeof(stray->interface));
 		ask(d, stray);
 		break;
 	case STRAY_HOLD:
+		memcpy(stray->interface, segment->interface, sizeof(stray->interface));
 		break;
 	case STRAY_DROP:
 		drop(d, segment->id);
@@ -447,6 +453,7 @@ void rescue_abandon(struct daemon *d)
 		for (uint16_t i = 0; i < stray->segment_count; i++)
 			drop(d, stray->segments[i]);
 	strays_clear(&d->strays);
+	members_steer_end(d);
 	HASH_ITER (hh, d->pins.table, pin, next_pin)
 		if (pin->checking)
 			pin_check_end(&d->pins, pin, daemon_now_ms());

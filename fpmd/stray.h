@@ -33,6 +33,7 @@ struct stray {
 	uint64_t asked_ms;
 	uint32_t segments[STRAY_SEGMENTS_MAX]; /* held, while asking */
 	uint16_t segment_count;
+	char interface[KERNEL_INTERFACE_SIZE]; /* the last segment came in by */
 	struct stray *next, *prev; /* least recently asked first, while not asking */
 	UT_hash_handle hh;
 };

@@ -47,6 +47,7 @@ static struct {
 	struct {
 		bool used;
 		struct in6_addr address;
+		struct mock_way way;
 	} owners[OWNERS];
 	uint32_t next_stray;
 	char fail_open[ERROR_TEXT_SIZE], fail_owners[ERROR_TEXT_SIZE];
@@ -243,7 +244,8 @@ void kernel_mock_translate(const struct in6_addr *vip, const char *text)
 	strncpy(address->translated, text ? text : "", sizeof(address->translated) - 1);
 }
 
-static uint32_t stray_give(const struct flow *flow, bool tunnelled, uint16_t sender_id)
+static uint32_t stray_give(const struct flow *flow, bool tunnelled, uint16_t sender_id,
+			   const char *interface)
 {
 	struct kernel_stray stray = {
 		.flow = *flow, .tunnelled = tunnelled, .sender_id = sender_id, .length = 52};
@@ -251,6 +253,7 @@ static uint32_t stray_give(const struct flow *flow, bool tunnelled, uint16_t sen
 
 	if (!kernel_mock_started())
 		return 0;
+	strncpy(stray.interface, interface, sizeof(stray.interface) - 1);
 	held = allocate(sizeof(*held));
 	stray.id = held->id = ++world.next_stray;
 	HASH_ADD(hh, world.strays, id, sizeof(held->id), held);
@@ -260,12 +263,17 @@ static uint32_t stray_give(const struct flow *flow, bool tunnelled, uint16_t sen
 
 uint32_t kernel_mock_stray(const struct flow *flow)
 {
-	return stray_give(flow, false, KERNEL_OWNER_NONE);
+	return stray_give(flow, false, KERNEL_OWNER_NONE, "");
 }
 
 uint32_t kernel_mock_stray_tunnelled(const struct flow *flow, uint16_t sender_id)
 {
-	return stray_give(flow, true, sender_id);
+	return stray_give(flow, true, sender_id, "");
+}
+
+uint32_t kernel_mock_stray_by(const struct flow *flow, const char *interface)
+{
+	return stray_give(flow, false, KERNEL_OWNER_NONE, interface);
 }
 
 static struct mock_stray *stray_find(uint32_t id)
@@ -323,6 +331,11 @@ bool kernel_mock_owner(uint16_t id, struct in6_addr *address)
 	if (address)
 		*address = world.owners[id].address;
 	return true;
+}
+
+struct mock_way kernel_mock_way(uint16_t id)
+{
+	return world.owners[id].way;
 }
 
 void kernel_mock_owner_put(uint16_t id, const struct in6_addr *address)
@@ -468,6 +481,25 @@ int kernel_owner_remove(struct kernel *kernel, uint16_t id, struct error *error)
 		if (pin->owner == id)
 			return error_set(error, "pins still point to owner id %u", id);
 	world.owners[id].used = false;
+	return 0;
+}
+
+int kernel_owner_steer(struct kernel *kernel, const struct in6_addr *owner,
+		       const struct in6_addr *gateway, const char *interface, struct error *error)
+{
+	if (world.fail_owners[0])
+		return error_set(error, "%s", world.fail_owners);
+	for (size_t id = 1; id < OWNERS; id++) {
+		struct mock_way *way = &world.owners[id].way;
+
+		if (!world.owners[id].used || !address_equal(&world.owners[id].address, owner))
+			continue;
+		way->changes++;
+		way->gateway = gateway ? *gateway : (struct in6_addr){0};
+		memset(way->interface, 0, sizeof(way->interface));
+		if (gateway)
+			strncpy(way->interface, interface, sizeof(way->interface) - 1);
+	}
 	return 0;
 }
 

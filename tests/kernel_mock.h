@@ -43,6 +43,7 @@ void kernel_mock_translate(const struct in6_addr *vip, const char *text);
 
 /* Gives a stray to the handler and returns its id; 0: the kernel is not started, it is dropped. */
 uint32_t kernel_mock_stray(const struct flow *flow);
+uint32_t kernel_mock_stray_by(const struct flow *flow, const char *interface);
 uint32_t kernel_mock_stray_tunnelled(const struct flow *flow, uint16_t sender_id);
 /* True: it has had its verdict. A second verdict for an id aborts the test. */
 bool kernel_mock_verdict(uint32_t id, enum kernel_verdict *verdict, uint16_t *owner);
@@ -54,6 +55,13 @@ size_t kernel_mock_pins(void);
 void kernel_mock_pin_put(const struct flow *flow, uint16_t owner);
 bool kernel_mock_owner(uint16_t id, struct in6_addr *address);
 void kernel_mock_owner_put(uint16_t id, const struct in6_addr *address);
+/* The way of an owner, and how often it was set or ended. */
+struct mock_way {
+	struct in6_addr gateway; /* :: by the routing table */
+	char interface[KERNEL_INTERFACE_SIZE];
+	unsigned int changes;
+};
+struct mock_way kernel_mock_way(uint16_t id);
 size_t kernel_mock_vips(void);
 bool kernel_mock_vip(const struct in6_addr *vip);
 bool kernel_mock_vip_held(const struct in6_addr *vip);

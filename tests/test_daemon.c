@@ -218,27 +218,36 @@ static void config_send(void)
 	zebra_read();
 }
 
-static void route_send(const char *address, bool there)
+/* Through *count* next hops: 10.0.0.1 on eth0, 10.0.0.2 on eth1 ... */
+static void route_send_by(const char *address, unsigned int count)
 {
 	struct in6_addr mapped = unit_address(address);
 	uint32_t bytes = address_to_ipv4(&mapped);
-	uint8_t gateway[4] = {10, 0, 0, 1};
+	uint8_t gateways[2][4] = {{10, 0, 0, 1}, {10, 0, 0, 2}};
 	Holdfast__Prefix prefix;
-	Holdfast__NextHop hop = HOLDFAST__NEXT_HOP__INIT, *hops[1] = {&hop};
+	Holdfast__NextHop hop[2], *hops[2] = {&hop[0], &hop[1]};
 	Holdfast__Route route = HOLDFAST__ROUTE__INIT;
 	Holdfast__Frame frame = HOLDFAST__FRAME__INIT;
 
 	prefix_set(&prefix, (uint8_t *)&bytes, 32);
-	hop.gateway.data = gateway;
-	hop.gateway.len = 4;
-	hop.interface = (char *)"eth0";
-	hop.weight = 1;
+	for (unsigned int i = 0; i < 2; i++) {
+		holdfast__next_hop__init(&hop[i]);
+		hop[i].gateway.data = gateways[i];
+		hop[i].gateway.len = 4;
+		hop[i].interface = (char *)(i ? "eth1" : "eth0");
+		hop[i].weight = 1;
+	}
 	route.prefix = &prefix;
 	route.next_hops = hops;
-	route.n_next_hops = there;
+	route.n_next_hops = count;
 	frame.body_case = HOLDFAST__FRAME__BODY_ROUTE;
 	frame.route = &route;
 	zebra_send(&frame);
+}
+
+static void route_send(const char *address, bool there)
+{
+	route_send_by(address, there);
 }
 
 static void replay_end_send(void)
@@ -865,6 +874,82 @@ START_TEST(the_pin_is_there_before_the_verdict)
 	ck_assert_uint_eq(kernel_mock_held(), 0);
 	ck_assert_uint_eq(d->counters.segments_detoured, 3);
 	ck_assert_uint_eq(d->counters.detours, 1);
+	end();
+}
+END_TEST
+
+/* A stray of an owner's session that came in by *interface*. */
+static void stray_by(uint16_t port, const char *owner, const char *interface)
+{
+	struct flow flow = unit_flow(port);
+
+	answer(port, DIRECTORY_FOUND, owner);
+	ck_assert_uint_ne(kernel_mock_stray_by(&flow, interface), 0);
+	run();
+	ck_assert_uint_eq(pin_of(port), owner_id(owner));
+}
+
+static void expect_way(const char *owner, const char *interface, unsigned int changes)
+{
+	struct mock_way way = kernel_mock_way(owner_id(owner));
+
+	ck_assert_str_eq(way.interface, interface);
+	ck_assert_uint_eq(way.changes, changes);
+}
+
+START_TEST(detours_do_not_go_back_where_the_stray_came_from)
+{
+	struct in6_addr gateway = unit_address("10.0.0.2");
+	struct mock_way way;
+
+	begin_running();
+	stray_by(1, OWNER_1, "eth0");
+	expect_way(OWNER_1, "", 0); /* there is only one next hop */
+	route_send_by(OWNER_1, 2);
+	run();
+	stray_by(2, OWNER_1, "eth0");
+	expect_way(OWNER_1, "eth1", 1);
+	way = kernel_mock_way(owner_id(OWNER_1));
+	ck_assert(address_equal(&way.gateway, &gateway));
+	stray_by(3, OWNER_1, "eth0");
+	expect_way(OWNER_1, "eth1", 1);
+	expect_way(OWNER_2, "", 0);
+	/* Time ends it, if the routing protocol has nothing to say. */
+	pass(STEER_MS - 1000);
+	expect_way(OWNER_1, "eth1", 1);
+	pass(2000);
+	expect_way(OWNER_1, "", 2);
+	/* Strays from everywhere: nobody is to blame. */
+	stray_by(4, OWNER_1, "eth1");
+	expect_way(OWNER_1, "eth0", 3);
+	stray_by(5, OWNER_1, "eth0");
+	expect_way(OWNER_1, "", 4);
+	pass(STEER_MS + 1000);
+	expect_way(OWNER_1, "", 4);
+	/* A change of the route ends it at once, the same route told again does not. */
+	stray_by(6, OWNER_1, "eth0");
+	route_send_by(OWNER_1, 2);
+	run();
+	expect_way(OWNER_1, "eth1", 5);
+	route_send_by(OWNER_1, 1);
+	run();
+	expect_way(OWNER_1, "", 6);
+	ck_assert_uint_eq(d->counters.detours_steered, 3);
+	end();
+}
+END_TEST
+
+START_TEST(a_way_that_the_kernel_refuses_does_not_stop_the_detour)
+{
+	begin_running();
+	route_send_by(OWNER_1, 2);
+	run();
+	kernel_mock_fail_owners("no such device");
+	stray_by(1, OWNER_1, "eth0");
+	stray_by(2, OWNER_1, "eth0");
+	expect_way(OWNER_1, "", 0);
+	ck_assert_uint_eq(d->counters.detours_steered, 0);
+	kernel_mock_fail_owners(NULL);
 	end();
 }
 END_TEST
@@ -1561,7 +1646,8 @@ UNIT_MAIN("daemon", it_runs_when_the_configuration_is_complete,
 	  a_replay_that_breaks_off_takes_nothing, when_all_are_gone_this_host_is_the_isolated_one,
 	  the_pins_of_a_member_that_is_gone_go_at_once,
 	  an_owner_that_goes_between_answer_and_verdict_gets_nothing,
-	  the_pin_is_there_before_the_verdict,
+	  the_pin_is_there_before_the_verdict, detours_do_not_go_back_where_the_stray_came_from,
+	  a_way_that_the_kernel_refuses_does_not_stop_the_detour,
 	  a_pin_that_the_kernel_refuses_does_not_stop_the_segment,
 	  when_the_table_is_full_segments_still_go_to_their_owner, every_answer_has_its_verdict,
 	  sessions_of_a_member_lost_just_now_are_in_doubt,
