@@ -23,6 +23,7 @@
 #define MS INT64_C(1000000)
 #define BIN_NS (50 * MS)
 #define BINS_MAX 12000
+#define CONTROL_PERIOD_NS (10 * MS)
 
 struct bin {
 	unsigned int alive;
@@ -40,7 +41,8 @@ struct client {
 	int64_t period_ns;
 	int64_t ramp_ns;
 	int64_t grace_ns;
-	int64_t beat; /* the next request of all, in order of phase */
+	int64_t control_ns; /* when the control session asks again */
+	int64_t beat;	    /* the next request of all, in order of phase */
 	size_t connected;
 	uint64_t random;
 	size_t bins;
@@ -76,6 +78,15 @@ static void open_session(struct client *client, struct session *session, int64_t
 	session_connect(session, control ? &client->control_to : &client->to, now);
 	if (session->fd >= 0 && epoll_ctl(client->epoll, EPOLL_CTL_ADD, session->fd, &event))
 		die("epoll_ctl");
+}
+
+/* The control session asks more often, so that it notices every pause of the machine. */
+static void beat_control(struct client *client, int64_t now)
+{
+	if (!client->control || client->connected <= client->count || now < client->control_ns)
+		return;
+	client->control_ns = now + CONTROL_PERIOD_NS;
+	session_ask(&client->sessions[client->count], now);
 }
 
 static void beat(struct client *client, int64_t now)
@@ -203,6 +214,7 @@ static void run(struct client *client)
 		fill_bins(client, now);
 		if (!stopping) {
 			beat(client, now);
+			beat_control(client, now);
 		} else {
 			if (!stop_ns)
 				stop_ns = now;
