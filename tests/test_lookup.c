@@ -136,6 +136,46 @@ START_TEST(an_owner_is_asked_until_it_is_heard)
 }
 END_TEST
 
+START_TEST(an_owner_that_is_heard_again_settles_first)
+{
+	uint64_t settle_us[MEMBERS] = {0}, now_us = 100;
+
+	setup();
+	view.settle_us = settle_us;
+	next(0);
+	reply(3, GET_RECORD, 5, 10);
+	for (next(now_us); step.unheard < 0; next(now_us)) {
+		ck_assert(!step.done);
+		now_us = step.wake_us;
+	}
+	ck_assert_int_eq(step.unheard, 5);
+	ck_assert_uint_lt(now_us, LOOKUP_CONFIRM_US);
+	settle_us[5] = now_us + LOOKUP_SETTLE_US;
+	reply(5, GET_CLAIM, 5, 10);
+	next(now_us + 1);
+	ck_assert(!step.done);
+	ck_assert_uint_eq(step.wake_us, settle_us[5]);
+	next(settle_us[5]);
+	expect_found(5);
+
+	/* Another look-up of that time waits, too, but never beyond its deadline. */
+	setup();
+	view.settle_us = settle_us;
+	settle_us[5] = DEADLINE_US + 1000;
+	next(0);
+	reply(5, GET_CLAIM, 5, 10);
+	reply(3, GET_RECORD, 5, 10);
+	next(1);
+	reply(5, GET_CLAIM, 5, 10);
+	next(2);
+	ck_assert(!step.done);
+	ck_assert_uint_eq(step.wake_us, DEADLINE_US);
+	next(DEADLINE_US);
+	expect_found(5);
+	view.settle_us = NULL;
+}
+END_TEST
+
 START_TEST(an_owner_that_disowns_is_not_found)
 {
 	setup();
@@ -495,8 +535,9 @@ START_TEST(never_wrong)
 END_TEST
 
 UNIT_MAIN("lookup", primary_answers, an_owner_is_asked_until_it_is_heard,
-	  an_owner_that_disowns_is_not_found, hedges, replicas_are_silent, absent_is_proven_by_all,
-	  last_one_claims, incomplete_ring_proves_nothing, member_leaves, disowned_record,
-	  claim_beats_record, refused_owner_is_not_believed, stale_record_of_this_host,
-	  owner_that_is_no_member, local_replica_first, silent_replica_last, ring_of_one,
-	  unasked_answers_do_not_count, never_wrong)
+	  an_owner_that_is_heard_again_settles_first, an_owner_that_disowns_is_not_found, hedges,
+	  replicas_are_silent, absent_is_proven_by_all, last_one_claims,
+	  incomplete_ring_proves_nothing, member_leaves, disowned_record, claim_beats_record,
+	  refused_owner_is_not_believed, stale_record_of_this_host, owner_that_is_no_member,
+	  local_replica_first, silent_replica_last, ring_of_one, unasked_answers_do_not_count,
+	  never_wrong)

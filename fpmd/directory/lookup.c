@@ -200,6 +200,8 @@ static bool confirm(struct lookup *lookup, const struct lookup_view *view, uint6
 	if (now_us >= lookup->confirm_repeat_us) {
 		lookup->confirm_repeat_us = now_us + LOOKUP_CONFIRM_REPEAT_US;
 		ask(lookup, step, id);
+		if (now_us >= lookup->confirm_us + 2 * LOOKUP_CONFIRM_REPEAT_US)
+			step->unheard = id;
 	}
 	step->wake_us = lookup->confirm_repeat_us;
 	return true;
@@ -211,8 +213,15 @@ void lookup_next(struct lookup *lookup, const struct lookup_view *view, uint64_t
 	bool late = now_us >= lookup->deadline_us;
 
 	memset(step, 0, sizeof(*step));
+	step->unheard = -1;
 	if (lookup->claimed) {
-		finish(step, DIRECTORY_FOUND);
+		uint64_t settle_us = view->settle_us ? view->settle_us[lookup->owner_id] : 0;
+
+		if (late || now_us >= settle_us)
+			finish(step, DIRECTORY_FOUND);
+		else
+			step->wake_us =
+				settle_us < lookup->deadline_us ? settle_us : lookup->deadline_us;
 		return;
 	}
 	if (record_stands(lookup) && (late || !lookup->asking_all)) {

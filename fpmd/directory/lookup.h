@@ -25,10 +25,15 @@
 #include "fpmd/directory/ring.h"
 
 #define LOOKUP_HEDGE_US 2000
-#define LOOKUP_ALL_US 50000   /* silence of the replicas; half of the deadline if that is less */
-#define LOOKUP_CLAIM_US 10000 /* how long a record waits for claims */
+#define LOOKUP_ALL_US 50000	 /* silence of the replicas; half of the deadline if that is less */
+#define LOOKUP_CLAIM_US 10000	 /* how long a record waits for claims */
 #define LOOKUP_CONFIRM_US 150000 /* less than a client takes to send again */
 #define LOOKUP_CONFIRM_REPEAT_US 10000
+/*
+ * An owner that is heard again was out of reach: the network found one path to it, others follow.
+ * Its sessions' segments take paths of their own, so they wait a little longer.
+ */
+#define LOOKUP_SETTLE_US 50000
 #define LOOKUP_REPEAT_US 100000
 #define LOOKUP_REPEATS 3
 
@@ -36,8 +41,9 @@
 struct lookup_view {
 	const struct member_bits *ring;
 	const struct member_bits *silent;
-	uint16_t members; /* ids are below */
-	bool incomplete;  /* see member_set_incomplete() */
+	uint16_t members;	   /* ids are below */
+	bool incomplete;	   /* see member_set_incomplete() */
+	const uint64_t *settle_us; /* by id: no owner is found before; NULL: none has to settle */
 };
 
 struct lookup {
@@ -66,6 +72,7 @@ struct lookup {
 struct lookup_step {
 	struct member_bits ask; /* MEMBER_LOCAL: answer it from this host, now */
 	bool any;
+	int unheard; /* a member that did not answer several times, it has to settle; or -1 */
 	bool done;
 	enum directory_answer answer; /* when done; the owner is in the lookup */
 	uint64_t wake_us;

@@ -56,8 +56,9 @@ struct directory {
 	uint16_t *free_slots;
 	size_t free_count;
 	uint16_t generation;
-	struct pending *all;   /* list */
-	struct pending *fresh; /* list: not started yet */
+	struct pending *all;		 /* list */
+	struct pending *fresh;		 /* list: not started yet */
+	uint64_t settle_us[MEMBERS_MAX]; /* see struct lookup_view */
 	struct {
 		struct record_key key;
 		struct in6_addr owner;

@@ -146,9 +146,12 @@ static bool advance(struct pending *pending)
 			.silent = &directory->members.silent,
 			.members = directory->members.count,
 			.incomplete = member_set_incomplete(&directory->members, now_us / 1000),
+			.settle_us = directory->settle_us,
 		};
 
 		lookup_next(&pending->lookup, &view, now_us, &step);
+		if (step.unheard >= 0)
+			directory->settle_us[step.unheard] = now_us + LOOKUP_SETTLE_US;
 		if (step.done) {
 			finish(pending, &step);
 			return true;
