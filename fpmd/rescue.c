@@ -100,7 +100,7 @@ static void install(struct daemon *d)
 		const struct flow *flow = &decision->stray->key.flow;
 		struct pin *pin;
 
-		if (decision->verdict != KERNEL_DETOUR)
+		if (decision->verdict != KERNEL_DETOUR || decision->stray->only_resets)
 			continue;
 		pin = pin_find(&d->pins, flow);
 		if (pin && pin->owner == decision->owner)
@@ -266,10 +266,12 @@ void rescue_stray(void *arg, const struct kernel_stray *segment)
 	switch (stray_arrive(&d->strays, &segment->flow, segment->tunnelled, segment->id,
 			     daemon_now_ms(), &stray)) {
 	case STRAY_ASK:
+		stray->only_resets = segment->reset;
 		memcpy(stray->interface, segment->interface, sizeof(stray->interface));
 		ask(d, stray);
 		break;
 	case STRAY_HOLD:
+		stray->only_resets &= segment->reset;
 		memcpy(stray->interface, segment->interface, sizeof(stray->interface));
 		break;
 	case STRAY_DROP:

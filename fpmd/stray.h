@@ -11,7 +11,7 @@
 #include "fpmd/directory/directory.h"
 #include "fpmd/kernel/kernel.h"
 
-#define STRAY_FLOWS_MAX	   16384
+#define STRAY_FLOWS_MAX 16384
 #define STRAY_SEGMENTS_MAX 64 /* held of one flow */
 
 /* For so long every segment of a flow that got no answer may ask again ... */
@@ -29,12 +29,14 @@ struct stray_key {
 struct stray {
 	struct stray_key key;
 	bool asking;
+	bool only_resets;  /* all held segments are RSTs: they end the session, a pin would be idle
+			    */
 	uint64_t first_ms; /* of the first question without an answer */
 	uint64_t asked_ms;
 	uint32_t segments[STRAY_SEGMENTS_MAX]; /* held, while asking */
 	uint16_t segment_count;
 	char interface[KERNEL_INTERFACE_SIZE]; /* the last segment came in by */
-	struct stray *next, *prev; /* least recently asked first, while not asking */
+	struct stray *next, *prev;	       /* least recently asked first, while not asking */
 	UT_hash_handle hh;
 };
 
@@ -54,8 +56,8 @@ enum stray_action stray_arrive(struct strays *strays, const struct flow *flow, b
 			       uint32_t segment, uint64_t now_ms, struct stray **stray);
 
 /*
- * The answer is there, the caller gave all held segments their verdicts. An answer ends the stray; a
- * time-out keeps it, empty, so that the next questions can be limited.
+ * The answer is there, the caller gave all held segments their verdicts. An answer ends the stray;
+ * a time-out keeps it, empty, so that the next questions can be limited.
  */
 void stray_answered(struct strays *strays, struct stray *stray, bool timed_out, uint64_t now_ms);
 
@@ -76,9 +78,9 @@ struct stray_facts {
 };
 
 /*
- * What to do with the segments. DETOUR only ever to a reachable owner that the directory named; LOCAL (the
- * kernel answers RST unless a socket came into being) only if the session is ours, definitely absent, or
- * its owner's host is gone; a tunnelled segment is never sent on.
+ * What to do with the segments. DETOUR only ever to a reachable owner that the directory named;
+ * LOCAL (the kernel answers RST unless a socket came into being) only if the session is ours,
+ * definitely absent, or its owner's host is gone; a tunnelled segment is never sent on.
  */
 enum kernel_verdict stray_decide(const struct stray_facts *facts);
 

@@ -244,18 +244,15 @@ void kernel_mock_translate(const struct in6_addr *vip, const char *text)
 	strncpy(address->translated, text ? text : "", sizeof(address->translated) - 1);
 }
 
-static uint32_t stray_give(const struct flow *flow, bool tunnelled, uint16_t sender_id,
-			   const char *interface)
+static uint32_t stray_give(struct kernel_stray stray)
 {
-	struct kernel_stray stray = {
-		.flow = *flow, .tunnelled = tunnelled, .sender_id = sender_id, .length = 52};
 	struct mock_stray *held;
 
 	if (!kernel_mock_started())
 		return 0;
-	strncpy(stray.interface, interface, sizeof(stray.interface) - 1);
 	held = allocate(sizeof(*held));
 	stray.id = held->id = ++world.next_stray;
+	stray.length = 52;
 	HASH_ADD(hh, world.strays, id, sizeof(held->id), held);
 	world.open->handlers.stray(world.open->arg, &stray);
 	return stray.id;
@@ -263,17 +260,26 @@ static uint32_t stray_give(const struct flow *flow, bool tunnelled, uint16_t sen
 
 uint32_t kernel_mock_stray(const struct flow *flow)
 {
-	return stray_give(flow, false, KERNEL_OWNER_NONE, "");
+	return stray_give((struct kernel_stray){.flow = *flow});
+}
+
+uint32_t kernel_mock_stray_reset(const struct flow *flow)
+{
+	return stray_give((struct kernel_stray){.flow = *flow, .reset = true});
 }
 
 uint32_t kernel_mock_stray_tunnelled(const struct flow *flow, uint16_t sender_id)
 {
-	return stray_give(flow, true, sender_id, "");
+	return stray_give(
+		(struct kernel_stray){.flow = *flow, .tunnelled = true, .sender_id = sender_id});
 }
 
 uint32_t kernel_mock_stray_by(const struct flow *flow, const char *interface)
 {
-	return stray_give(flow, false, KERNEL_OWNER_NONE, interface);
+	struct kernel_stray stray = {.flow = *flow};
+
+	strncpy(stray.interface, interface, sizeof(stray.interface) - 1);
+	return stray_give(stray);
 }
 
 static struct mock_stray *stray_find(uint32_t id)

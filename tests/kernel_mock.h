@@ -43,6 +43,7 @@ void kernel_mock_translate(const struct in6_addr *vip, const char *text);
 
 /* Gives a stray to the handler and returns its id; 0: the kernel is not started, it is dropped. */
 uint32_t kernel_mock_stray(const struct flow *flow);
+uint32_t kernel_mock_stray_reset(const struct flow *flow); /* a RST */
 uint32_t kernel_mock_stray_by(const struct flow *flow, const char *interface);
 uint32_t kernel_mock_stray_tunnelled(const struct flow *flow, uint16_t sender_id);
 /* True: it has had its verdict. A second verdict for an id aborts the test. */

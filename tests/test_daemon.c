@@ -878,6 +878,34 @@ START_TEST(the_pin_is_there_before_the_verdict)
 }
 END_TEST
 
+/* It ends the session: a pin would never be used. */
+START_TEST(a_reset_is_sent_on_without_a_pin)
+{
+	struct flow flow = unit_flow(1);
+	uint32_t first, second;
+	uint16_t owner;
+
+	begin_running();
+	owner = owner_id(OWNER_1);
+	answer(1, DIRECTORY_FOUND, OWNER_1);
+	first = kernel_mock_stray_reset(&flow);
+	run();
+	expect(first, KERNEL_DETOUR, owner);
+	ck_assert_uint_eq(pin_of(1), 0);
+	ck_assert_uint_eq(d->counters.detours, 0);
+	/* Not if anything else is held with it. */
+	memory_directory_hold(d->directory);
+	first = kernel_mock_stray_reset(&flow);
+	second = stray(1);
+	memory_directory_release(d->directory);
+	run();
+	expect(first, KERNEL_DETOUR, owner);
+	expect(second, KERNEL_DETOUR, owner);
+	ck_assert_uint_eq(pin_of(1), owner);
+	end();
+}
+END_TEST
+
 /* A stray of an owner's session that came in by *interface*. */
 static void stray_by(uint16_t port, const char *owner, const char *interface)
 {
@@ -1653,10 +1681,10 @@ UNIT_MAIN("daemon", it_runs_when_the_configuration_is_complete,
 	  sessions_of_a_member_lost_just_now_are_in_doubt,
 	  before_the_first_replay_ended_nobody_is_gone, a_flow_without_an_answer_asks_less_and_less,
 	  too_many_segments_of_a_flow_are_dropped, many_answers_at_once_all_get_their_verdict,
-	  a_stray_of_a_foreign_address_is_dropped, a_tunnelled_stray_is_refused_and_never_sent_on,
-	  a_tunnelled_stray_does_not_follow_a_pin, a_refusal_ends_the_pin_of_that_owner_only,
-	  an_accepted_connection_ends_the_pin, pins_are_checked,
-	  a_pin_that_goes_while_it_is_checked, pins_and_owners_are_taken_over,
+	  a_reset_is_sent_on_without_a_pin, a_stray_of_a_foreign_address_is_dropped,
+	  a_tunnelled_stray_is_refused_and_never_sent_on, a_tunnelled_stray_does_not_follow_a_pin,
+	  a_refusal_ends_the_pin_of_that_owner_only, an_accepted_connection_ends_the_pin,
+	  pins_are_checked, a_pin_that_goes_while_it_is_checked, pins_and_owners_are_taken_over,
 	  an_owner_found_late_does_not_cut_this_host_off,
 	  pins_that_cannot_be_taken_over_are_removed,
 	  sessions_are_published_until_the_kernel_forgot_them,
