@@ -22,7 +22,13 @@ struct pin *pin_find(const struct pins *pins, const struct flow *flow)
 	return pin;
 }
 
-struct pin *pin_add(struct pins *pins, const struct flow *flow, uint16_t owner, uint64_t now_ms)
+static struct pin **list_of(struct pins *pins, const struct pin *pin)
+{
+	return pin->taken_over ? &pins->take_over_list : &pins->check_list;
+}
+
+static struct pin *add(struct pins *pins, const struct flow *flow, uint16_t owner, bool taken_over,
+		       uint64_t now_ms)
 {
 	struct pin *pin = pins_count(pins) < pins->max ? calloc(1, sizeof(*pin)) : NULL;
 
@@ -30,36 +36,58 @@ struct pin *pin_add(struct pins *pins, const struct flow *flow, uint16_t owner, 
 		return NULL;
 	pin->flow = *flow;
 	pin->owner = owner;
-	pin->since_ms = pin->checked_ms = now_ms;
+	pin->taken_over = taken_over;
+	pin->since_ms = pin->due_ms = pin->checked_ms = now_ms;
 	HASH_ADD(hh, pins->table, flow, sizeof(pin->flow), pin);
-	DL_APPEND2(pins->check_list, pin, check_prev, check_next);
+	DL_APPEND2(*list_of(pins, pin), pin, check_prev, check_next);
 	return pin;
+}
+
+struct pin *pin_add(struct pins *pins, const struct flow *flow, uint16_t owner, uint64_t now_ms)
+{
+	return add(pins, flow, owner, false, now_ms);
+}
+
+struct pin *pin_take_over(struct pins *pins, const struct flow *flow, uint16_t owner,
+			  uint64_t now_ms)
+{
+	return add(pins, flow, owner, true, now_ms);
 }
 
 void pin_remove(struct pins *pins, struct pin *pin)
 {
 	HASH_DEL(pins->table, pin);
-	if (!pin->checking)
-		DL_DELETE2(pins->check_list, pin, check_prev, check_next);
+	if (pin->checking)
+		pins->checking--;
+	else
+		DL_DELETE2(*list_of(pins, pin), pin, check_prev, check_next);
 	free(pin);
 }
 
 struct pin *pin_check_begin(struct pins *pins, uint64_t interval_ms, uint64_t now_ms)
 {
-	struct pin *pin = pins->check_list;
+	struct pin *pin = pins->take_over_list;
 
-	if (!pin || now_ms < pin->checked_ms + interval_ms)
-		return NULL;
-	DL_DELETE2(pins->check_list, pin, check_prev, check_next);
+	if (!pin || now_ms < pin->due_ms) {
+		pin = pins->check_list;
+		if (!pin || now_ms < pin->checked_ms + interval_ms)
+			return NULL;
+	}
+	DL_DELETE2(*list_of(pins, pin), pin, check_prev, check_next);
 	pin->checking = true;
+	pins->checking++;
 	return pin;
 }
 
-void pin_check_end(struct pins *pins, struct pin *pin, uint64_t now_ms)
+void pin_check_end(struct pins *pins, struct pin *pin, bool confirmed, uint64_t now_ms)
 {
 	pin->checking = false;
+	pins->checking--;
 	pin->checked_ms = now_ms;
-	DL_APPEND2(pins->check_list, pin, check_prev, check_next);
+	pin->due_ms = now_ms + PIN_RETRY_MS;
+	if (confirmed)
+		pin->taken_over = false;
+	DL_APPEND2(*list_of(pins, pin), pin, check_prev, check_next);
 }
 
 void pins_clear(struct pins *pins)

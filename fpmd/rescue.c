@@ -13,7 +13,7 @@
 
 /* A held segment that comes late is still better than one that is dropped and sent again. */
 #define LOOKUP_DEADLINE_MS 1000
-#define CHECK_BATCH 500
+#define CHECKS_MAX 500 /* pins that are being checked at a time */
 #define PIN_BATCH 1024
 
 /* A look-up under way, for a stray or to check a pin. */
@@ -362,7 +362,7 @@ void rescue_adopt_pin(void *arg, const struct flow *flow, uint16_t owner)
 	if (pin_find(&d->pins, flow))
 		return;
 	if (owner > d->owners.max || !d->owners.table[owner].used ||
-	    !pin_add(&d->pins, flow, owner, daemon_now_ms())) {
+	    !pin_take_over(&d->pins, flow, owner, daemon_now_ms())) {
 		if (surplus_count < PIN_BATCH)
 			surplus[surplus_count++] =
 				(struct kernel_pin_change){.flow = *flow, .old_owner = owner};
@@ -387,6 +387,16 @@ int rescue_take_over(struct daemon *d, struct error *error)
 	return 0;
 }
 
+/* The session's end, if the pin's owner was among those that were asked. */
+static bool has_ended(const struct daemon *d, const struct pin *pin,
+		      const struct directory_result *result)
+{
+	if (result->answer == DIRECTORY_FOUND)
+		return members_is_local(d, &result->owner);
+	return answer_of(d, result) == DIRECTORY_ABSENT &&
+	       directory_is_member(d->directory, &d->owners.table[pin->owner].address);
+}
+
 static void check_answer(void *arg, const struct directory_result *result)
 {
 	struct question *q = arg;
@@ -397,9 +407,8 @@ static void check_answer(void *arg, const struct directory_result *result)
 	question_free(q);
 	if (!pin || !pin->checking)
 		return;
-	pin_check_end(&d->pins, pin, daemon_now_ms());
-	if (answer_of(d, result) == DIRECTORY_ABSENT ||
-	    (result->answer == DIRECTORY_FOUND && members_is_local(d, &result->owner))) {
+	pin_check_end(&d->pins, pin, answer_of(d, result) != DIRECTORY_TIMED_OUT, daemon_now_ms());
+	if (has_ended(d, pin, result)) {
 		unpin(d, pin, &d->counters.pins_ended);
 		return;
 	}
@@ -420,11 +429,12 @@ static void check_answer(void *arg, const struct directory_result *result)
 	}
 }
 
+/* Before a replay ended nobody could be asked. Strays keep their share of the look-ups. */
 static void check_pins(struct daemon *d)
 {
 	uint64_t now = daemon_now_ms();
 
-	for (unsigned int i = 0; i < CHECK_BATCH; i++) {
+	while (d->replayed && d->pins.checking < CHECKS_MAX) {
 		struct pin *pin = pin_check_begin(&d->pins, d->settings.pin_check_s * 1000ull, now);
 		struct question *q;
 
@@ -435,7 +445,7 @@ static void check_pins(struct daemon *d)
 		    directory_get(d->directory, &q->flow, LOOKUP_DEADLINE_MS, check_answer, q)) {
 			if (q)
 				question_free(q);
-			pin_check_end(&d->pins, pin, now);
+			pin_check_end(&d->pins, pin, false, now);
 			return;
 		}
 		d->counters.pin_checks++;
@@ -458,7 +468,7 @@ void rescue_abandon(struct daemon *d)
 	members_steer_end(d);
 	HASH_ITER (hh, d->pins.table, pin, next_pin)
 		if (pin->checking)
-			pin_check_end(&d->pins, pin, daemon_now_ms());
+			pin_check_end(&d->pins, pin, false, daemon_now_ms());
 }
 
 void rescue_tick(struct daemon *d)

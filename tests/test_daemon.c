@@ -1343,6 +1343,43 @@ START_TEST(pins_and_owners_are_taken_over)
 }
 END_TEST
 
+/* What ended while fpmd was away was told to nobody. */
+START_TEST(pins_that_were_taken_over_are_checked_at_once)
+{
+	struct in6_addr owner = unit_address(OWNER_1), mute = unit_address(OWNER_2);
+	struct flow flow;
+
+	begin();
+	kernel_mock_owner_put(4, &owner);
+	kernel_mock_owner_put(5, &mute);
+	for (uint16_t port = 1; port <= 4; port++) {
+		flow = unit_flow(port);
+		kernel_mock_pin_put(&flow, port == 4 ? 5 : 4);
+	}
+	config_send();
+	answer(1, DIRECTORY_FOUND, OWNER_1);
+	answer(2, DIRECTORY_ABSENT, NULL);
+	answer(3, DIRECTORY_TIMED_OUT, NULL);
+	answer(4, DIRECTORY_ABSENT, NULL);
+	member_add(OWNER_1);
+	route_send(OWNER_2, true); /* no fpmd there: it could not speak for its sessions */
+	run();
+	ck_assert_uint_eq(d->counters.pin_checks, 0);
+	replay_end_send();
+	pass(0);
+	ck_assert_uint_eq(d->counters.pin_checks, 4);
+	ck_assert_uint_eq(pin_of(1), 4);
+	ck_assert_uint_eq(pin_of(2), 0);
+	ck_assert_uint_eq(pin_of(3), 4);
+	ck_assert_uint_eq(pin_of(4), 5);
+	answer(3, DIRECTORY_ABSENT, NULL);
+	pass(PIN_RETRY_MS);
+	ck_assert_uint_eq(d->counters.pin_checks, 5);
+	ck_assert_uint_eq(pin_of(3), 0);
+	end();
+}
+END_TEST
+
 START_TEST(an_owner_found_late_does_not_cut_this_host_off)
 {
 	struct in6_addr other = unit_address("10.255.0.9");
@@ -1501,6 +1538,7 @@ START_TEST(show_answers_in_text_and_json)
 	member_add(OWNER_1);
 	detour(1, OWNER_1);
 	kernel_mock_session_open(&flow);
+	memory_directory_hold(d->directory); /* their checks */
 	for (uint16_t port = 2; port <= 3000; port++) {
 		flow = unit_flow(port);
 		kernel_mock_pin_put(&flow, 1);
@@ -1685,6 +1723,7 @@ UNIT_MAIN("daemon", it_runs_when_the_configuration_is_complete,
 	  a_tunnelled_stray_is_refused_and_never_sent_on, a_tunnelled_stray_does_not_follow_a_pin,
 	  a_refusal_ends_the_pin_of_that_owner_only, an_accepted_connection_ends_the_pin,
 	  pins_are_checked, a_pin_that_goes_while_it_is_checked, pins_and_owners_are_taken_over,
+	  pins_that_were_taken_over_are_checked_at_once,
 	  an_owner_found_late_does_not_cut_this_host_off,
 	  pins_that_cannot_be_taken_over_are_removed,
 	  sessions_are_published_until_the_kernel_forgot_them,

@@ -36,7 +36,7 @@ START_TEST(each_pin_is_checked_once_per_interval)
 		pin = pin_check_begin(&pins, 100, 109);
 		ck_assert_ptr_nonnull(pin);
 		ck_assert_uint_eq(pin->flow.client_port, i);
-		pin_check_end(&pins, pin, 109);
+		pin_check_end(&pins, pin, true, 109);
 	}
 	ck_assert_ptr_null(pin_check_begin(&pins, 100, 208));
 	/* A pin may go while it is being checked. */
@@ -47,4 +47,34 @@ START_TEST(each_pin_is_checked_once_per_interval)
 }
 END_TEST
 
-UNIT_MAIN("pin", add_find_remove_bounded, each_pin_is_checked_once_per_interval)
+START_TEST(what_was_taken_over_is_checked_first)
+{
+	struct pins pins;
+	struct pin *pin;
+	struct flow known = unit_flow(1), old = unit_flow(2);
+
+	pins_init(&pins, 10);
+	pin_add(&pins, &known, 1, 0);
+	pin_take_over(&pins, &old, 1, 500);
+	pin = pin_check_begin(&pins, 60000, 500);
+	ck_assert_uint_eq(pin->flow.client_port, old.client_port);
+	ck_assert_uint_eq(pins.checking, 1);
+	/* Nobody answered: soon again. */
+	pin_check_end(&pins, pin, false, 1000);
+	ck_assert_ptr_null(pin_check_begin(&pins, 60000, 999 + PIN_RETRY_MS));
+	pin = pin_check_begin(&pins, 60000, 1000 + PIN_RETRY_MS);
+	ck_assert_uint_eq(pin->flow.client_port, old.client_port);
+	/* From now on it is a pin like others. */
+	pin_check_end(&pins, pin, true, 3000);
+	ck_assert_uint_eq(pins.checking, 0);
+	pin = pin_check_begin(&pins, 60000, 60000);
+	ck_assert_uint_eq(pin->flow.client_port, known.client_port);
+	ck_assert_ptr_null(pin_check_begin(&pins, 60000, 62999));
+	ck_assert_uint_eq(pin_check_begin(&pins, 60000, 63000)->flow.client_port, old.client_port);
+	pins_clear(&pins);
+	ck_assert_uint_eq(pins.checking, 0);
+}
+END_TEST
+
+UNIT_MAIN("pin", add_find_remove_bounded, each_pin_is_checked_once_per_interval,
+	  what_was_taken_over_is_checked_first)
