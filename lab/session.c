@@ -146,8 +146,11 @@ static void peer_closed(struct session *session, int64_t now)
 	}
 	session->peer_closed = true;
 	session->peer_closed_ns = now;
+	/* What was asked is not answered any more; the next request is what brings the RST. */
 	if (session->state == SESSION_CLOSING)
 		shutdown(session->fd, SHUT_WR);
+	else
+		session->outstanding = false;
 }
 
 int64_t session_event(struct session *session, int64_t now)

@@ -279,7 +279,8 @@ static void settle(struct client *client, int64_t now)
 
 		if (session->state == SESSION_CONNECTING || session->state == SESSION_IDLE)
 			session->result = SESSION_FAILED;
-		else if (session->state == SESSION_OPEN && session->outstanding)
+		else if (session->state == SESSION_OPEN &&
+			 (session->outstanding || session->peer_closed))
 			session->result = SESSION_TIMED_OUT;
 		else if (session->state == SESSION_CLOSING)
 			session->result = SESSION_TIMED_OUT;
