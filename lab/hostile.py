@@ -50,10 +50,22 @@ class SynCookies(Hostile):
         set_on_servers(stage, tcp_syncookies=1)
 
 
-class PortReuse(Hostile):
+class Reconnecting(Hostile):
+    """Every client comes back from the same port, *times* times."""
+
+    one_owner = False
+    times = 1
+
+    def conclude(self, stage, result):
+        if stage.holdfast:
+            few = sum(session["reconnects"] != self.times for session in result["sessions"])
+            stage.expect(not few, f"{few} sessions did not end and come back {self.times} times")
+
+
+class PortReuse(Reconnecting):
     name = "hostile-port-reuse"
     title = "all clients abort and connect again from the same port within a second, twice"
-    one_owner = False
+    times = 2
 
     def act(self, stage):
         server = move_some(stage, set())
@@ -68,16 +80,10 @@ class PortReuse(Hostile):
         stage.client.signal(signal.SIGUSR1)
         stage.pause(1.3, 1.5)
 
-    def conclude(self, stage, result):
-        if stage.holdfast:
-            few = sum(session["reconnects"] != 2 for session in result["sessions"])
-            stage.expect(not few, f"{few} sessions did not come back twice")
 
-
-class ServerClosesFirst(Hostile):
+class ServerClosesFirst(Reconnecting):
     name = "hostile-server-closes-first"
     title = "servers close moved sessions first, clients use the port again within a second"
-    one_owner = False
 
     def act(self, stage):
         move_some(stage, set())
@@ -85,11 +91,6 @@ class ServerClosesFirst(Hostile):
         stage.event("servers close")
         stage.client.signal(signal.SIGUSR2)
         stage.pause(1.5, 1.8)
-
-    def conclude(self, stage, result):
-        if stage.holdfast:
-            few = sum(session["reconnects"] != 1 for session in result["sessions"])
-            stage.expect(not few, f"{few} sessions did not end in order and come back")
 
 
 class HealthCheck(Hostile):

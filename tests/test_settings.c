@@ -1,48 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "fpmd/settings.h"
+#include "tests/good_config.h"
 #include "tests/unit.h"
 
-static uint8_t vip_bytes[4] = {192, 0, 2, 80}, range_bytes[4] = {10, 255, 0, 0},
-	       local_bytes[4] = {10, 255, 0, 3};
-static Holdfast__Prefix vip, range, *vips[2], *ranges[1];
-static ProtobufCBinaryData locals[1];
-static Holdfast__Config config;
 static char key_file[300];
 
 static void good(void)
 {
-	vip = (Holdfast__Prefix)HOLDFAST__PREFIX__INIT;
-	vip.address.data = vip_bytes;
-	vip.address.len = 4;
-	vip.length = 32;
-	range = (Holdfast__Prefix)HOLDFAST__PREFIX__INIT;
-	range.address.data = range_bytes;
-	range.address.len = 4;
-	range.length = 24;
-	vips[0] = vips[1] = &vip;
-	ranges[0] = &range;
-	locals[0].data = local_bytes;
-	locals[0].len = 4;
-	strcpy(key_file, "/etc/frr/holdfast.key");
-	config = (Holdfast__Config)HOLDFAST__CONFIG__INIT;
-	config.n_vips = 1;
-	config.vips = vips;
-	config.n_member_ranges = 1;
-	config.member_ranges = ranges;
-	config.n_local_members = 1;
-	config.local_members = locals;
+	config_good();
+	strcpy(key_file, config.directory_key_file);
 	config.directory_key_file = key_file;
-	config.directory_port = 7939;
-	config.directory_replicas = 3;
-	config.tunnel_port = 4790;
-	config.tunnel_vni = 77;
-	config.mark_owner_mask = 0xfff;
-	config.mark_stray_bit = 0x80000000;
-	config.mark_tunnel_bit = 0x40000000;
-	config.queue = 7939;
-	config.record_lifetime_s = 600;
-	config.pin_check_s = 60;
-	config.pins_max = 1000;
 }
 
 START_TEST(a_good_configuration)
@@ -109,24 +76,25 @@ START_TEST(addresses_are_checked)
 	struct error error;
 
 	good();
-	vip.length = 24;
+	vips[0].length = 24;
 	ck_assert_int_eq(settings_from_config(&config, &s, &error), -1);
 	good();
-	vip.address.len = 3;
+	vips[0].address.len = 3;
 	ck_assert_int_eq(settings_from_config(&config, &s, &error), -1);
 	good();
 	config.n_vips = 2;
+	vip_list[1] = &vips[0];
 	ck_assert_int_eq(settings_from_config(&config, &s, &error), -1);
 	ck_assert_ptr_nonnull(strstr(error.text, "twice"));
 	good();
 	range.length = 33;
 	ck_assert_int_eq(settings_from_config(&config, &s, &error), -1);
 	good();
-	locals[0].data = vip_bytes;
+	local_list[0].data = vip_bytes[0];
 	ck_assert_int_eq(settings_from_config(&config, &s, &error), -1);
 	ck_assert_ptr_nonnull(strstr(error.text, "in no member-range"));
 	good();
-	vip.address.data = local_bytes;
+	vips[0].address.data = local_bytes;
 	ck_assert_int_eq(settings_from_config(&config, &s, &error), -1);
 	good();
 	memset(key_file, 'x', sizeof(key_file) - 1);
@@ -165,12 +133,11 @@ START_TEST(a_prefix_is_the_same_whatever_was_in_its_place)
 	good();
 	memset(&zeroes, 0, sizeof(zeroes));
 	memset(&ones, 0xff, sizeof(ones));
-	ck_assert_int_eq(settings_prefix(&vip, &zeroes), 0);
-	ck_assert_int_eq(settings_prefix(&vip, &ones), 0);
+	ck_assert_int_eq(settings_prefix(&vips[0], &zeroes), 0);
+	ck_assert_int_eq(settings_prefix(&vips[0], &ones), 0);
 	ck_assert_mem_eq(&zeroes, &ones, sizeof(ones));
 }
 END_TEST
 
 UNIT_MAIN("settings", a_good_configuration, each_rule_is_checked, addresses_are_checked,
-	  what_is_missing_is_named,
-	  a_prefix_is_the_same_whatever_was_in_its_place)
+	  what_is_missing_is_named, a_prefix_is_the_same_whatever_was_in_its_place)

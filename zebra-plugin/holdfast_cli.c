@@ -174,12 +174,17 @@ DEFPY(holdfast_local_member, holdfast_local_member_cmd,
 	return CMD_SUCCESS;
 }
 
-DEFPY(holdfast_key_file, holdfast_key_file_cmd, "directory key-file PATH$path",
-      DIRECTORY_STR "File with the key that all members share\n"
-		    "Absolute path\n")
+DEFPY(holdfast_key_file, holdfast_key_file_cmd, "[no$no] directory key-file ![PATH$path]",
+      NO_STR DIRECTORY_STR "File with the key that all members share\n"
+			   "Absolute path\n")
 {
 	struct error error;
 
+	if (no) {
+		config.key_file[0] = '\0';
+		changed();
+		return CMD_SUCCESS;
+	}
 	if (holdfast_key_file_set(&config, path, &error))
 		return refuse(vty, &error);
 	if (faccessat(AT_FDCWD, path, R_OK, AT_EACCESS)) {
@@ -190,111 +195,54 @@ DEFPY(holdfast_key_file, holdfast_key_file_cmd, "directory key-file PATH$path",
 	return CMD_SUCCESS;
 }
 
-DEFPY(no_holdfast_key_file, no_holdfast_key_file_cmd, "no directory key-file [PATH]",
-      NO_STR DIRECTORY_STR "File with the key that all members share\n"
-			   "Absolute path\n")
+DEFPY(holdfast_directory_port, holdfast_directory_port_cmd,
+      "[no$no] directory port ![(1-65535)$port]", NO_STR DIRECTORY_STR PORT_STR PORT_STR)
 {
-	config.key_file[0] = '\0';
+	config.directory_port = no ? defaults.directory_port : (uint16_t)port;
 	changed();
 	return CMD_SUCCESS;
 }
 
-DEFPY(holdfast_directory_port, holdfast_directory_port_cmd, "directory port (1-65535)$port",
-      DIRECTORY_STR PORT_STR PORT_STR)
-{
-	config.directory_port = (uint16_t)port;
-	changed();
-	return CMD_SUCCESS;
-}
-
-DEFPY(no_holdfast_directory_port, no_holdfast_directory_port_cmd, "no directory port [(1-65535)]",
-      NO_STR DIRECTORY_STR PORT_STR PORT_STR)
-{
-	config.directory_port = defaults.directory_port;
-	changed();
-	return CMD_SUCCESS;
-}
-
-DEFPY(holdfast_replicas, holdfast_replicas_cmd, "directory replicas (1-3)$replicas",
-      DIRECTORY_STR "Members that hold each record\n"
-		    "Their number\n")
-{
-	config.directory_replicas = (uint8_t)replicas;
-	changed();
-	return CMD_SUCCESS;
-}
-
-DEFPY(no_holdfast_replicas, no_holdfast_replicas_cmd, "no directory replicas [(1-3)]",
+DEFPY(holdfast_replicas, holdfast_replicas_cmd, "[no$no] directory replicas ![(1-3)$replicas]",
       NO_STR DIRECTORY_STR "Members that hold each record\n"
 			   "Their number\n")
 {
-	config.directory_replicas = defaults.directory_replicas;
+	config.directory_replicas = no ? defaults.directory_replicas : (uint8_t)replicas;
 	changed();
 	return CMD_SUCCESS;
 }
 
 DEFPY(holdfast_record_lifetime, holdfast_record_lifetime_cmd,
-      "directory record-lifetime (5-86400)$seconds",
-      DIRECTORY_STR "How long records of a silent owner count\n" SECONDS_STR)
-{
-	config.record_lifetime_s = (uint32_t)seconds;
-	changed();
-	return CMD_SUCCESS;
-}
-
-DEFPY(no_holdfast_record_lifetime, no_holdfast_record_lifetime_cmd,
-      "no directory record-lifetime [(5-86400)]",
+      "[no$no] directory record-lifetime ![(5-86400)$seconds]",
       NO_STR DIRECTORY_STR "How long records of a silent owner count\n" SECONDS_STR)
 {
-	config.record_lifetime_s = defaults.record_lifetime_s;
+	config.record_lifetime_s = no ? defaults.record_lifetime_s : (uint32_t)seconds;
 	changed();
 	return CMD_SUCCESS;
 }
 
-DEFPY(holdfast_tunnel, holdfast_tunnel_cmd, "tunnel port (1-65535)$port [vni (1-16777215)$vni]",
-      TUNNEL_STR PORT_STR PORT_STR "VXLAN network identifier\n"
-				   "VXLAN network identifier\n")
-{
-	config.tunnel_port = (uint16_t)port;
-	config.tunnel_vni = vni_str ? (uint32_t)vni : defaults.tunnel_vni;
-	changed();
-	return CMD_SUCCESS;
-}
-
-DEFPY(no_holdfast_tunnel, no_holdfast_tunnel_cmd, "no tunnel [port (1-65535) [vni (1-16777215)]]",
+DEFPY(holdfast_tunnel, holdfast_tunnel_cmd,
+      "[no$no] tunnel ![port (1-65535)$port [vni (1-16777215)$vni]]",
       NO_STR TUNNEL_STR PORT_STR PORT_STR "VXLAN network identifier\n"
 					  "VXLAN network identifier\n")
 {
-	config.tunnel_port = defaults.tunnel_port;
-	config.tunnel_vni = defaults.tunnel_vni;
+	config.tunnel_port = no ? defaults.tunnel_port : (uint16_t)port;
+	config.tunnel_vni = no || !vni_str ? defaults.tunnel_vni : (uint32_t)vni;
 	changed();
 	return CMD_SUCCESS;
 }
 
-DEFPY(holdfast_mark, holdfast_mark_cmd,
-      "mark {owner-mask HEX$owner|stray-bit HEX$stray|tunnel-bit HEX$tunnel}",
-      MARK_STR "Field that holds the owner's id\n"
-	       "Contiguous mask, hexadecimal\n"
-	       "Bit of a segment that met no session\n"
-	       "One bit, hexadecimal\n"
-	       "Bit of a segment that came through the tunnel\n"
-	       "One bit, hexadecimal\n")
+/* Sets *value to what *text* says, to the default if the form is `no` with or without it. */
+static int mark_take(const char *no, bool all, const char *text, uint32_t fallback, uint32_t *value,
+		     struct error *error)
 {
-	uint32_t owner_mask = config.mark_owner_mask, stray_bit = config.mark_stray_bit,
-		 tunnel_bit = config.mark_tunnel_bit;
-	struct error error;
-
-	if ((owner && holdfast_mark_parse(owner, &owner_mask, &error)) ||
-	    (stray && holdfast_mark_parse(stray, &stray_bit, &error)) ||
-	    (tunnel && holdfast_mark_parse(tunnel, &tunnel_bit, &error)))
-		return refuse(vty, &error);
-	return accept_or_refuse(
-		vty, holdfast_marks_set(&config, owner_mask, stray_bit, tunnel_bit, &error),
-		&error);
+	if (no && (all || text))
+		*value = fallback;
+	return no || !text ? 0 : holdfast_mark_parse(text, value, error);
 }
 
-DEFPY(no_holdfast_mark, no_holdfast_mark_cmd,
-      "no mark [{owner-mask HEX$owner|stray-bit HEX$stray|tunnel-bit HEX$tunnel}]",
+DEFPY(holdfast_mark, holdfast_mark_cmd,
+      "[no$no] mark ![{owner-mask HEX$owner|stray-bit HEX$stray|tunnel-bit HEX$tunnel}]",
       NO_STR MARK_STR "Field that holds the owner's id\n"
 		      "Contiguous mask, hexadecimal\n"
 		      "Bit of a segment that met no session\n"
@@ -302,66 +250,43 @@ DEFPY(no_holdfast_mark, no_holdfast_mark_cmd,
 		      "Bit of a segment that came through the tunnel\n"
 		      "One bit, hexadecimal\n")
 {
+	uint32_t owner_mask = config.mark_owner_mask, stray_bit = config.mark_stray_bit,
+		 tunnel_bit = config.mark_tunnel_bit;
 	bool all = !owner && !stray && !tunnel;
 	struct error error;
 
+	if (mark_take(no, all, owner, defaults.mark_owner_mask, &owner_mask, &error) ||
+	    mark_take(no, all, stray, defaults.mark_stray_bit, &stray_bit, &error) ||
+	    mark_take(no, all, tunnel, defaults.mark_tunnel_bit, &tunnel_bit, &error))
+		return refuse(vty, &error);
 	return accept_or_refuse(
-		vty,
-		holdfast_marks_set(
-			&config, all || owner ? defaults.mark_owner_mask : config.mark_owner_mask,
-			all || stray ? defaults.mark_stray_bit : config.mark_stray_bit,
-			all || tunnel ? defaults.mark_tunnel_bit : config.mark_tunnel_bit, &error),
+		vty, holdfast_marks_set(&config, owner_mask, stray_bit, tunnel_bit, &error),
 		&error);
 }
 
-DEFPY(holdfast_queue, holdfast_queue_cmd, "queue (0-65535)$queue",
-      "NFQUEUE that holds strays while their owner is looked up\n"
-      "Queue number\n")
-{
-	config.queue = (uint16_t)queue;
-	changed();
-	return CMD_SUCCESS;
-}
-
-DEFPY(no_holdfast_queue, no_holdfast_queue_cmd, "no queue [(0-65535)]",
+DEFPY(holdfast_queue, holdfast_queue_cmd, "[no$no] queue ![(0-65535)$queue]",
       NO_STR "NFQUEUE that holds strays while their owner is looked up\n"
 	     "Queue number\n")
 {
-	config.queue = defaults.queue;
+	config.queue = no ? defaults.queue : (uint16_t)queue;
 	changed();
 	return CMD_SUCCESS;
 }
 
-DEFPY(holdfast_pins_max, holdfast_pins_max_cmd, "pins max (1-16777216)$max",
-      PINS_STR "Size of the pin map in the kernel\n"
-	       "Pins\n")
-{
-	config.pins_max = (uint32_t)max;
-	changed();
-	return CMD_SUCCESS;
-}
-
-DEFPY(no_holdfast_pins_max, no_holdfast_pins_max_cmd, "no pins max [(1-16777216)]",
+DEFPY(holdfast_pins_max, holdfast_pins_max_cmd, "[no$no] pins max ![(1-16777216)$max]",
       NO_STR PINS_STR "Size of the pin map in the kernel\n"
 		      "Pins\n")
 {
-	config.pins_max = defaults.pins_max;
+	config.pins_max = no ? defaults.pins_max : (uint32_t)max;
 	changed();
 	return CMD_SUCCESS;
 }
 
-DEFPY(holdfast_pins_check, holdfast_pins_check_cmd, "pins check-interval (1-86400)$seconds",
-      PINS_STR "How often it is checked whether a pin is still needed\n" SECONDS_STR)
-{
-	config.pin_check_s = (uint32_t)seconds;
-	changed();
-	return CMD_SUCCESS;
-}
-
-DEFPY(no_holdfast_pins_check, no_holdfast_pins_check_cmd, "no pins check-interval [(1-86400)]",
+DEFPY(holdfast_pins_check, holdfast_pins_check_cmd,
+      "[no$no] pins check-interval ![(1-86400)$seconds]",
       NO_STR PINS_STR "How often it is checked whether a pin is still needed\n" SECONDS_STR)
 {
-	config.pin_check_s = defaults.pin_check_s;
+	config.pin_check_s = no ? defaults.pin_check_s : (uint32_t)seconds;
 	changed();
 	return CMD_SUCCESS;
 }
@@ -490,23 +415,14 @@ void holdfast_cli_init(holdfast_loop *loop)
 	install_element(HOLDFAST_NODE, &holdfast_member_range_cmd);
 	install_element(HOLDFAST_NODE, &holdfast_local_member_cmd);
 	install_element(HOLDFAST_NODE, &holdfast_key_file_cmd);
-	install_element(HOLDFAST_NODE, &no_holdfast_key_file_cmd);
 	install_element(HOLDFAST_NODE, &holdfast_directory_port_cmd);
-	install_element(HOLDFAST_NODE, &no_holdfast_directory_port_cmd);
 	install_element(HOLDFAST_NODE, &holdfast_replicas_cmd);
-	install_element(HOLDFAST_NODE, &no_holdfast_replicas_cmd);
 	install_element(HOLDFAST_NODE, &holdfast_record_lifetime_cmd);
-	install_element(HOLDFAST_NODE, &no_holdfast_record_lifetime_cmd);
 	install_element(HOLDFAST_NODE, &holdfast_tunnel_cmd);
-	install_element(HOLDFAST_NODE, &no_holdfast_tunnel_cmd);
 	install_element(HOLDFAST_NODE, &holdfast_mark_cmd);
-	install_element(HOLDFAST_NODE, &no_holdfast_mark_cmd);
 	install_element(HOLDFAST_NODE, &holdfast_queue_cmd);
-	install_element(HOLDFAST_NODE, &no_holdfast_queue_cmd);
 	install_element(HOLDFAST_NODE, &holdfast_pins_max_cmd);
-	install_element(HOLDFAST_NODE, &no_holdfast_pins_max_cmd);
 	install_element(HOLDFAST_NODE, &holdfast_pins_check_cmd);
-	install_element(HOLDFAST_NODE, &no_holdfast_pins_check_cmd);
 	install_element(ENABLE_NODE, &debug_holdfast_cmd);
 	install_element(CONFIG_NODE, &debug_holdfast_cmd);
 	install_element(VIEW_NODE, &show_holdfast_cmd);

@@ -17,6 +17,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "fpmd/kernel/bpf_shared.h"
+#include "fpmd/kernel/vips.bpf.h"
 
 #define FRAGMENT_OFFSET 0x1fff
 #define VLAN_ID 0x0fff
@@ -30,13 +31,6 @@ const volatile __u32 owner_mask;
 const volatile __u32 stray_bit;
 const volatile __u32 tunnel_bit;
 const volatile __u32 tunnel_vni;
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, VIPS_MAX);
-	__type(key, struct bpf_address);
-	__type(value, __u8);
-} vips SEC(".maps");
 
 /* Outer source address -> owner id, as it stands in the mark. */
 struct {
@@ -75,16 +69,6 @@ static __always_inline void count(__u32 counter)
 
 	if (value)
 		(*value)++;
-}
-
-static __always_inline void map_ipv4(struct bpf_address *out, __be32 address)
-{
-	__u32 *words = (__u32 *)out;
-
-	words[0] = 0;
-	words[1] = 0;
-	words[2] = bpf_htonl(0xffff);
-	words[3] = address;
 }
 
 static __always_inline bool parse_ipv4(struct __sk_buff *skb, __u32 offset, struct packet *p)

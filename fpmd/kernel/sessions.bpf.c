@@ -13,6 +13,7 @@
 #include <bpf/bpf_tracing.h>
 
 #include "fpmd/kernel/bpf_shared.h"
+#include "fpmd/kernel/vips.bpf.h"
 
 #define AF_INET 2
 #define AF_INET6 10
@@ -69,24 +70,6 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, RING_BYTES);
 } events SEC(".maps");
-
-/* The classifier's map. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, VIPS_MAX);
-	__type(key, struct bpf_address);
-	__type(value, __u8);
-} vips SEC(".maps");
-
-static __always_inline void map_ipv4(struct bpf_address *out, __be32 address)
-{
-	__u32 *words = (__u32 *)out;
-
-	words[0] = 0;
-	words[1] = 0;
-	words[2] = bpf_htonl(0xffff);
-	words[3] = address;
-}
 
 static __always_inline __u32 event_type(int old_state, int new_state)
 {
