@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The pins; see nft_rig.h. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/nft_rig.h"
+
+START_TEST(takeover_keeps_pins)
+{
+	uint16_t ids[8];
+	struct seen seen;
+
+	open_it();
+	ok(nft_owner_add(nft, 1, &error));
+	ok(nft_owner_add(nft, 2, &error));
+	ck_assert_uint_eq(change(0, 20000, 0, 1), 0);
+	ck_assert_uint_eq(change(20000, 5, 0, 2), 0);
+	nft_close(nft);
+
+	/* the same layout */
+	open_it();
+	ck_assert_uint_eq(nft_owners(nft, ids, 8), 2);
+	seen = dump();
+	ck_assert_uint_eq(seen.by_owner[1], 20000);
+	ck_assert_uint_eq(seen.by_owner[2], 5);
+	ck_assert_int_eq(ask("nft list chains | grep -c 'type filter'"), 3);
+	nft_close(nft);
+
+	/* another size; then one that is too small */
+	options.pins_max = 30000;
+	open_it();
+	ck_assert_int_eq(ask("nft -t list map ip holdfast pins | grep -c 'size 30000'"), 1);
+	ck_assert_uint_eq(dump().count, 20005);
+	nft_close(nft);
+	options.pins_max = 100;
+	open_it();
+	ck_assert_int_eq(ask("nft -t list map ip holdfast pins | grep -c 'size 20005'"), 1);
+	ck_assert_uint_eq(dump().count, 20005);
+	ck_assert_uint_eq(change(30000, 1, 0, 1), 1);
+	ck_assert_uint_eq(change(0, 20000, 1, 0), 0);
+	ck_assert_uint_eq(dump().count, 5);
+}
+END_TEST
+
+START_TEST(hundred_thousand)
+{
+	struct seen seen;
+	double start;
+
+	open_it();
+	ok(nft_owner_add(nft, 1, &error));
+	ok(nft_owner_add(nft, 2, &error));
+	start = seconds();
+	ck_assert_uint_eq(change(0, 100000, 0, 1), 0);
+	printf("100k pins: install %.0f ms", (seconds() - start) * 1e3);
+	start = seconds();
+	ck_assert_uint_eq(change(0, 100000, 1, 2), 0);
+	printf(", change owner %.0f ms", (seconds() - start) * 1e3);
+	start = seconds();
+	seen = dump();
+	printf(", dump %.0f ms", (seconds() - start) * 1e3);
+	ck_assert_uint_eq(seen.by_owner[2], 100000);
+	ck_assert_int_eq(nft_owner_remove(nft, 2, &error), -1);
+	ck_assert_ptr_nonnull(strstr(error.text, "pins still point"));
+	ck_assert(nft_owner_known(nft, 2));
+	start = seconds();
+	ck_assert_uint_eq(change(0, 100000, 2, 0), 0);
+	printf(", delete %.0f ms\n", (seconds() - start) * 1e3);
+	ck_assert_uint_eq(dump().count, 0);
+	ok(nft_owner_remove(nft, 2, &error));
+}
+END_TEST
+
+START_TEST(others_change_pins)
+{
+	struct kernel_pin_change *changes;
+	struct seen seen;
+	double start;
+
+	open_it();
+	for (uint16_t id = 1; id < 4; id++)
+		ok(nft_owner_add(nft, id, &error));
+	ck_assert_uint_eq(change(0, 5000, 0, 1), 0);
+	/* One removed, one added, one with another verdict; then changes that meet all of them. */
+	run_ok("nft delete element ip holdfast pins '{ 10.0.0.0 . 1034 . " VIP " . 80 }'");
+	run_ok("nft add element ip holdfast pins '{ 10.0.0.0 . 6030 . " VIP
+	       " . 80 : goto owner_3 }'");
+	run_ok("nft add element ip holdfast pins '{ 10.0.0.0 . 6031 . " VIP " . 80 : drop }'");
+	start = seconds();
+	ck_assert_uint_eq(change(0, 10000, 0, 2), 0);
+	printf("10k changes against what others did: %.0f ms\n", (seconds() - start) * 1e3);
+	seen = dump();
+	ck_assert_uint_eq(seen.by_owner[2], 10000);
+	ck_assert_uint_eq(seen.count, 10000);
+	/* All gone behind our back, and then removed by us. */
+	run_ok("nft flush map ip holdfast pins");
+	ck_assert_uint_eq(change(0, 10000, 2, 0), 0);
+	ck_assert_uint_eq(dump().count, 0);
+
+	/* faulty changes do not harm the others */
+	changes = changes_make(0, 100, 0, 1);
+	changes[3].new_owner = 9;
+	changes[4].flow.protocol = IPPROTO_UDP;
+	address_parse("2001:db8::1", &changes[5].flow.client);
+	address_parse("2001:db8::1", &changes[6].flow.client);
+	address_parse("2001:db8::2", &changes[6].flow.vip);
+	ck_assert_uint_eq(nft_pins_change(nft, changes, 100), 4);
+	ck_assert_int_eq(changes[3].status, -ENOENT);
+	ck_assert_int_eq(changes[4].status, -EINVAL);
+	ck_assert_int_eq(changes[5].status, -EINVAL);
+	ck_assert_int_eq(changes[6].status, -EAFNOSUPPORT);
+	ck_assert_int_eq(changes[7].status, 0);
+	free(changes);
+
+	/* the same flow several times: the last one counts */
+	changes = changes_make(200, 3, 0, 1);
+	changes[1].flow = changes[2].flow = changes[0].flow;
+	changes[1].new_owner = 2;
+	changes[2].new_owner = 0;
+	ck_assert_uint_eq(nft_pins_change(nft, changes, 3), 0);
+	ck_assert_uint_eq(dump().count, 96);
+	changes[2].new_owner = 3;
+	ck_assert_uint_eq(nft_pins_change(nft, changes, 3), 0);
+	ck_assert_uint_eq(dump().by_owner[3], 1);
+	free(changes);
+
+	/* a chain that others removed: its changes fail, the others succeed */
+	run_ok("nft flush map ip holdfast pins && nft flush chain ip holdfast owner_3 && "
+	       "nft delete chain ip holdfast owner_3");
+	changes = changes_make(1000, 1000, 0, 1);
+	changes[500].new_owner = changes[777].new_owner = 3;
+	start = seconds();
+	ck_assert_uint_eq(nft_pins_change(nft, changes, 1000), 2);
+	printf("bisecting 2 of 1000: %.0f ms\n", (seconds() - start) * 1e3);
+	ck_assert_int_eq(changes[500].status, -ENOENT);
+	ck_assert_int_eq(changes[777].status, -ENOENT);
+	ck_assert_uint_eq(dump().by_owner[1], 998);
+	free(changes);
+}
+END_TEST
+
+START_TEST(map_is_full)
+{
+	struct kernel_pin_change *changes;
+	size_t full = 0;
+
+	options.pins_max = 1000;
+	open_it();
+	ok(nft_owner_add(nft, 1, &error));
+	ok(nft_owner_add(nft, 2, &error));
+	changes = changes_make(0, 1500, 0, 1);
+	ck_assert_uint_eq(nft_pins_change(nft, changes, 1500), 500);
+	for (int i = 0; i < 1500; i++)
+		full += changes[i].status == -ENFILE;
+	ck_assert_uint_eq(full, 500);
+	free(changes);
+	ck_assert_uint_eq(dump().count, 1000);
+	ck_assert_uint_eq(change(0, 1000, 1, 2), 0);
+	ck_assert_uint_eq(dump().by_owner[2], 1000);
+	ck_assert_uint_eq(change(0, 10, 2, 0), 0);
+	/* others fill it behind our back */
+	for (int i = 0; i < 5; i++)
+		run_ok("nft add element ip holdfast pins '{ 10.9.9.9 . %d . " VIP " . 80 : drop }'",
+		       1000 + i);
+	ck_assert_uint_eq(change(0, 10, 0, 2), 5);
+	ck_assert_uint_eq(dump().count, 995);
+}
+END_TEST
+
+NFT_MAIN("nft_pins", takeover_keeps_pins, hundred_thousand, others_change_pins, map_is_full)
