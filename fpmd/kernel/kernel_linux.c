@@ -145,6 +145,9 @@ static int set_up(struct kernel *kernel, struct error *error)
 		if (kernel->owners[id].used && nft_owner_add(kernel->nft, (uint16_t)id, error) < 0)
 			return -1;
 	drop_unknown_owners(kernel);
+	/* Those taken over too: a set that others remove is made again from what was told here. */
+	if (owners_tell_members(kernel, error) < 0)
+		return -1;
 	owners_steer_end(kernel);
 	for (int i = 0; i < FAMILIES; i++)
 		if (!kernel->families[i])

@@ -342,7 +342,7 @@ int kernel_vip_hold(struct kernel *kernel, const struct in6_addr *address, bool 
 
 /* Owners */
 
-static int tell_members(struct kernel *kernel, struct error *error)
+int owners_tell_members(struct kernel *kernel, struct error *error)
 {
 	struct in6_addr *addresses = calloc(kernel->owners_max + 1, sizeof(*addresses));
 	size_t count = 0;
@@ -424,7 +424,7 @@ int kernel_owner_set(struct kernel *kernel, uint16_t id, const struct in6_addr *
 		return 0;
 	if (before.used && forget_sender(kernel, &before.address, error) < 0)
 		return -1;
-	return tell_members(kernel, error);
+	return owners_tell_members(kernel, error);
 }
 
 int kernel_owner_remove(struct kernel *kernel, uint16_t id, struct error *error)
@@ -440,7 +440,7 @@ int kernel_owner_remove(struct kernel *kernel, uint16_t id, struct error *error)
 		return 0;
 	before = *owner;
 	owner->used = false;
-	if (tell_members(kernel, error) < 0 || forget_sender(kernel, &before.address, error) < 0 ||
+	if (owners_tell_members(kernel, error) < 0 || forget_sender(kernel, &before.address, error) < 0 ||
 	    rules_owner_remove(&kernel->rules[family_of(&before.address)], rule_of(kernel, id),
 			       error) < 0)
 		return -1;

@@ -87,6 +87,8 @@ int owners_take_over(struct kernel *kernel, struct error *error);
 int owners_ensure_rules(struct kernel *kernel, size_t *changed, struct error *error);
 int owners_ensure_routes(struct kernel *kernel, size_t *changed, struct error *error);
 int owners_ensure_bpf(struct kernel *kernel, struct error *error);
+/* Who may send to the tunnel port. */
+int owners_tell_members(struct kernel *kernel, struct error *error);
 /* What is steered goes by the routing table again. */
 void owners_steer_end(struct kernel *kernel);
 bool vips_contain(const struct kernel *kernel, const struct in6_addr *address);
