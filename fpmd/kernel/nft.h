@@ -59,7 +59,8 @@ void nft_close(struct nft *nft);
 
 /*
  * Whole sets, replaced in one transaction per family. Both families may be mixed; those of a
- * family without a table are ignored.
+ * family without a table are ignored. They are remembered also when the kernel refuses them; that
+ * others removed the table is no error.
  *   vips: who may be the destination inside the tunnel
  *   members: who may send to the tunnel port
  *   uplinks: interface indexes whose traffic may be forwarded into detours only, because it was us
