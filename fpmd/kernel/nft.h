@@ -91,8 +91,9 @@ int nft_owner_counter(struct nft *nft, uint16_t id, uint64_t *packets, uint64_t 
 		      struct error *error);
 
 /*
- * As kernel_pins_change(). Duplicates in *changes* take effect in their order. Statuses: -ENFILE
- * map full, -ENOENT the new owner is unknown, -EAFNOSUPPORT no table of that family, -EINVAL not a
+ * As kernel_pins_change(). Duplicates in *changes* take effect in their order. While others have
+ * removed the map, changes are noted for nft_repair(), with status 0. Statuses: -ENFILE map full,
+ * -ENOENT the new owner is unknown, -EAFNOSUPPORT no table of that family, -EINVAL not a
  * TCP flow or families mixed; else what the kernel said.
  */
 size_t nft_pins_change(struct nft *nft, struct kernel_pin_change *changes, size_t count);

@@ -57,6 +57,16 @@ static void pin_drop_if_none(struct nft *nft, struct nft_pin *pin)
 	free(pin);
 }
 
+bool nft_pins_point_to(const struct nft *nft, uint16_t owner)
+{
+	const struct nft_pin *pin;
+
+	for (pin = nft->pins; pin; pin = pin->hh.next)
+		if (pin->owner == owner)
+			return true;
+	return false;
+}
+
 void nft_pins_forget(struct nft *nft)
 {
 	struct nft_pin *pin, *next;
@@ -194,19 +204,26 @@ static int seen_each(void *arg, const struct flow *flow, uint16_t owner)
 	return 0;
 }
 
-/* Learns what the kernel really has for the pins of the steps. */
+/*
+ * Learns what the kernel really has for the pins of the steps. Where others removed the map there is
+ * nothing to change in the kernel: nft_repair() makes a new one of what is noted here.
+ */
 static int steps_look(struct nft *nft, struct step *steps, size_t count)
 {
-	int result = 0;
+	bool missing[2] = {false};
+	int result = -EINTR;
 
-	for (int i = 0; i < TRIES_MAX; i++) {
+	for (int i = 0; i < TRIES_MAX && result == -EINTR; i++) {
 		nft->dumps++;
 		result = 0;
-		for (int j = 0; j < 2 && !result; j++)
-			if (nft->families[j].used)
-				result = nft_elements_dump(nft, &nft->families[j], seen_each, nft);
-		if (result != -EINTR)
-			break;
+		for (int j = 0; j < 2 && !result; j++) {
+			if (!nft->families[j].used)
+				continue;
+			result = nft_elements_dump(nft, &nft->families[j], seen_each, nft);
+			missing[j] = result == -ENOENT;
+			if (missing[j])
+				result = 0;
+		}
 	}
 	if (result)
 		return result;
@@ -215,6 +232,10 @@ static int steps_look(struct nft *nft, struct step *steps, size_t count)
 
 		if (steps[i].skip)
 			continue;
+		if (missing[nft_family_of(nft, &pin->flow.vip) - nft->families]) {
+			steps_settle(nft, &steps[i], 1);
+			continue;
+		}
 		pin_settle(nft, pin, pin->seen == nft->dumps ? pin->found : KERNEL_OWNER_NONE);
 		step_plan(nft, &steps[i], false);
 	}

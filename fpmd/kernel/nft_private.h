@@ -135,6 +135,7 @@ int nft_elements_dump(struct nft *nft, const struct nft_family *family, nft_elem
 long nft_pins_reconcile(struct nft *nft);
 /* Believe what the kernel has. */
 int nft_pins_load(struct nft *nft, const struct nft_family *family);
+bool nft_pins_point_to(const struct nft *nft, uint16_t owner);
 void nft_pins_forget(struct nft *nft);
 
 /* nft_watch.c */
