@@ -327,8 +327,12 @@ size_t nft_pins_change(struct nft *nft, struct kernel_pin_change *changes, size_
 			steps[used++] = (struct step){.pin = pin, .change = change};
 		}
 		steps_run(nft, steps, used);
-		for (size_t j = 0; j < used; j++)
+		for (size_t j = 0; j < used; j++) {
+			/* What is not ours and stayed is no pin. */
+			if (steps[j].pin->owner == UINT16_MAX)
+				pin_settle(nft, steps[j].pin, KERNEL_OWNER_NONE);
 			pin_drop_if_none(nft, steps[j].pin);
+		}
 	}
 	free(steps);
 	for (i = 0; i < count; i++)
