@@ -44,18 +44,18 @@ def test_killed_before_the_detour(lab):
 
 
 def test_table_lost_after_a_restart(lab):
-    """What an earlier instance put into the table is made again too: the guard against transit."""
-    b = lab.drive("B")
-    lab.end(b, signal.SIGKILL)
-    b = lab.drive("B")
+    """What an earlier instance put into the table is made again too."""
+    lab.end(lab.drive("B"), signal.SIGKILL)
+    lab.drive("B")
 
-    def uplinks():
-        return lab.on("B", "nft", "list", "set", "ip", "holdfast", "uplinks", check=False)
+    def sets():
+        return "".join(lab.on("B", "nft", "list", "set", "ip", "holdfast", name, check=False)
+                       for name in ("vips", "members", "uplinks"))
 
-    wanted = uplinks()
-    expect("guarded", "elements" in wanted, True)
+    wanted = sets()
+    expect("filled", wanted.count("elements"), 3)
     lab.on("B", "nft", "flush", "ruleset")
-    wait_until("the set is made again", uplinks, wanted)
+    wait_until("the sets are made again", sets, wanted)
 
 
 def test_removed_without_a_trace(lab):
