@@ -143,6 +143,75 @@ START_TEST(others_change_pins)
 }
 END_TEST
 
+/* What changes while the map is gone is so after the repair, and no repair fails for ever. */
+START_TEST(changes_without_a_map)
+{
+	struct kernel_pin_change *changes;
+	size_t restored;
+
+	address_parse("2001:db8:ffff::3", &options.local_members[1]);
+	open_it();
+	for (uint16_t id = 1; id < 4; id++)
+		ok(nft_owner_add(nft, id, &error));
+	ck_assert_uint_eq(change(0, 100, 0, 1), 0);
+	ck_assert_uint_eq(change(100, 100, 0, 2), 0);
+	run_ok("nft flush ruleset");
+	changes = changes_make(0, 110, 1, 0);
+	for (int i = 100; i < 110; i++) { /* the other family has its map again */
+		address_parse(CLIENT6, &changes[i].flow.client);
+		address_parse(VIP6, &changes[i].flow.vip);
+		changes[i].old_owner = 0;
+		changes[i].new_owner = 3;
+	}
+	ck_assert_uint_eq(nft_pins_change(nft, changes, 110), 0);
+	free(changes);
+	ck_assert_int_eq(nft_owner_remove(nft, 2, &error), -1);
+	ck_assert_ptr_nonnull(strstr(error.text, "pins still point"));
+	ok(nft_repair(nft, &restored, &error));
+	ck_assert_uint_eq(restored, 110);
+	ck_assert_uint_eq(dump().by_owner[2], 100);
+	ck_assert_uint_eq(dump().by_owner[3], 10);
+
+	/* an owner that goes meanwhile */
+	run_ok("nft delete table ip holdfast");
+	ck_assert_uint_eq(change(100, 100, 2, 0), 0);
+	ok(nft_owner_remove(nft, 2, &error));
+	ok(nft_repair(nft, &restored, &error));
+	ck_assert_uint_eq(dump().count, 10);
+	ck_assert_int_eq(ask("nft list table ip holdfast | grep -c 'chain owner_'"), 2);
+}
+END_TEST
+
+/* Somebody else's element that cannot be replaced is not taken for a pin. */
+START_TEST(foreign_element_stays)
+{
+	size_t restored;
+
+	open_it();
+	ok(nft_owner_add(nft, 1, &error));
+	run_ok("nft add element ip holdfast pins '{ 10.0.0.0 . 1024 . " VIP " . 80 : drop }'");
+	run_ok("nft delete chain ip holdfast owner_1"); /* no pin to it can be installed */
+	ck_assert_uint_eq(change(0, 1, 0, 1), 1);
+	ok(nft_repair(nft, &restored, &error));
+	ck_assert_uint_eq(dump().count, 0);
+}
+END_TEST
+
+/* Pins to an owner whose id a smaller mask has no room for lead nowhere, not to another owner. */
+START_TEST(adopted_owner_does_not_fit)
+{
+	open_it();
+	ok(nft_owner_add(nft, 4095, &error));
+	ok(nft_owner_add(nft, 1, &error));
+	ck_assert_uint_eq(change(0, 1, 0, 4095), 0);
+	nft_close(nft);
+	options.mark_owner_mask = 0x00ff0000;
+	open_it();
+	ck_assert_int_eq(ask("nft list chain ip holdfast owner_4095 | grep -c drop"), 1);
+	ck_assert_int_eq(ask("nft list chain ip holdfast owner_1 | grep -c 0x00010000"), 1);
+}
+END_TEST
+
 START_TEST(map_is_full)
 {
 	struct kernel_pin_change *changes;
@@ -171,4 +240,5 @@ START_TEST(map_is_full)
 }
 END_TEST
 
-NFT_MAIN("nft_pins", takeover_keeps_pins, hundred_thousand, others_change_pins, map_is_full)
+NFT_MAIN("nft_pins", takeover_keeps_pins, hundred_thousand, others_change_pins,
+	 changes_without_a_map, foreign_element_stays, adopted_owner_does_not_fit, map_is_full)

@@ -440,7 +440,8 @@ int kernel_owner_remove(struct kernel *kernel, uint16_t id, struct error *error)
 		return 0;
 	before = *owner;
 	owner->used = false;
-	if (owners_tell_members(kernel, error) < 0 || forget_sender(kernel, &before.address, error) < 0 ||
+	if (owners_tell_members(kernel, error) < 0 ||
+	    forget_sender(kernel, &before.address, error) < 0 ||
 	    rules_owner_remove(&kernel->rules[family_of(&before.address)], rule_of(kernel, id),
 			       error) < 0)
 		return -1;

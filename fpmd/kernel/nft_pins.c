@@ -205,8 +205,8 @@ static int seen_each(void *arg, const struct flow *flow, uint16_t owner)
 }
 
 /*
- * Learns what the kernel really has for the pins of the steps. Where others removed the map there is
- * nothing to change in the kernel: nft_repair() makes a new one of what is noted here.
+ * Learns what the kernel really has for the pins of the steps. Where others removed the map there
+ * is nothing to change in the kernel: nft_repair() makes a new one of what is noted here.
  */
 static int steps_look(struct nft *nft, struct step *steps, size_t count)
 {

@@ -467,7 +467,8 @@ void nft_owner_put(struct nft *nft, const struct nft_family *family, struct nft_
 	chain_put(family, batch, name, -1, 0);
 	rule = rule_begin(nft, family, batch, name);
 	counter(&rule, name);
-	/* The caller will remove the pins of an owner that it cannot know; a wrong one gets nothing. */
+	/* The caller will remove the pins of an owner that it cannot know; a wrong one gets
+	 * nothing. */
 	if (id > nft->options.mark_owner_mask >> nft->owner_shift)
 		verdict(&rule, NF_DROP, NULL);
 	else

@@ -217,7 +217,8 @@ static int set_replace(struct nft *nft, struct nft_family *family, enum nft_set_
 	nft_batch_begin(&batch, &nft->link);
 	nft_set_fill_put(nft, family, &batch, name);
 	nft_batch_send(&batch, &failure);
-	/* ENOENT: others removed the set, a repair is due. No forwarding without its guard, though. */
+	/* ENOENT: others removed the set, a repair is due. No forwarding without its guard, though.
+	 */
 	if (!failure.error || (failure.error == -ENOENT && name != NFT_UPLINKS))
 		return 0;
 	return nft_failure_error(&failure, "cannot replace a set", error);
