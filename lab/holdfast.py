@@ -93,17 +93,25 @@ class Holdfast:
 
     # --- questions ---
 
-    def show(self, network, server, topic):
-        """`show holdfast TOPIC json`, or None if zebra or fpmd does not answer."""
+    def ask(self, network, server, topic):
+        """`show holdfast TOPIC json`, or None as long as zebra or fpmd does not answer."""
         try:
             with network.vty(server, "zebra") as vty:
-                return json.loads(vty.command(f"show holdfast {topic} json", check=False))
+                answer = json.loads(vty.command(f"show holdfast {topic} json", check=False))
         except (LabError, ValueError):
             return None
+        return None if "error" in answer else answer
+
+    def show(self, network, server, topic):
+        """The same, where an answer is due."""
+        answer = self.ask(network, server, topic)
+        if answer is None:
+            raise LabError(f"{server}: show holdfast {topic} is not answered")
+        return answer
 
     def counters(self, network, server):
-        answer = self.show(network, server, "counters") or {}
-        return {name: answer.get(group, {}).get(key, 0) for name, (group, key) in COUNTERS.items()}
+        answer = self.show(network, server, "counters")
+        return {name: answer[group][key] for name, (group, key) in COUNTERS.items()}
 
     def totals(self, network):
         """The counters of COUNTERS over all servers, killed fpmds included."""
@@ -118,9 +126,13 @@ class Holdfast:
         member = owner and network.topology.nodes[owner].member
         count = 0
         for server in self.processes:
-            listed = (self.show(network, server, "pins") or {}).get("pins", [])
+            listed = self.show(network, server, "pins")["pins"]
             count += sum(member in (None, pin["owner"]) for pin in listed)
         return count
+
+    def pins_taken_over(self, network, server):
+        """How many pins the fpmd of a server found in the kernel when it started."""
+        return self.show(network, server, "counters")["fpmd"]["pinsTakenOver"]
 
     def await_ready(self, network):
         """Waits until every server has every member in its ring."""
@@ -128,7 +140,7 @@ class Holdfast:
         count = len(network.topology.servers)
         for server in network.topology.servers:
             while True:
-                members = (self.show(network, server.name, "members") or {}).get("members", [])
+                members = (self.ask(network, server.name, "members") or {}).get("members", [])
                 in_ring = sum(member.get("state") == "in ring" for member in members)
                 if in_ring == count:
                     break

@@ -233,6 +233,7 @@ def test_fpmd_is_killed_and_takes_its_pins_over(clos):
     assert clos.kernel_pins(server) == kernel
     clos.holdfast.start(clos.network, server)
     clos.holdfast.await_ready(clos.network)
+    assert clos.holdfast.pins_taken_over(clos.network, server) >= len(pins)
     assert clos.pins(server) == pins and clos.kernel_pins(server) == kernel
     Outcome(clos, client).all_lived()
 
@@ -249,7 +250,7 @@ def test_zebra_crashes(clos):
     assert clos.kernel_pins(server) == kernel
     # With -K it leaves alone what it finds, until bgpd reconnects: that tries every 10 s only.
     clos.network.start_daemon(server, "zebra", "-K 60")
-    assert eventually(lambda: (clos.holdfast.show(clos.network, server, "") or {}).get("zebraConnected"))
+    assert eventually(lambda: (clos.holdfast.ask(clos.network, server, "") or {}).get("zebraConnected"))
     assert clos.pins(server).items() >= pins.items() and clos.kernel_pins(server) >= kernel
     clos.await_bgpd(server)
     clos.holdfast.await_ready(clos.network)
