@@ -81,6 +81,8 @@ class Suite:
                 judge_holdfast(row, scenario, baseline) if mode == "holdfast" else judge_stock(row, scenario)
             )
             self.rows.append(row)
+            for at_ms, text in row["events"]:
+                self._say(f"{'':15}{at_ms / 1000:6.2f} s  {text}")
             self._say(f"{'':15}{_summary(row)}")
             self._next(kind is self.chosen[-1])
         self.close()
