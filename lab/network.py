@@ -6,6 +6,7 @@ Used from one thread. After build() every method leaves the network in a state t
 
 import json
 import pathlib
+import platform
 import shutil
 import subprocess
 import time
@@ -15,9 +16,19 @@ from lab.run import LabError
 from lab.vty import Vty
 
 FRR_DIR = pathlib.Path("/usr/lib/frr")
+HASH_SEED = pathlib.Path("/proc/sys/net/ipv4/fib_multipath_hash_seed")
 DAEMONS = ("zebra", "bfdd", "bgpd")
 CONVERGE_TIMEOUT = 30.0
 NEXT_HOP_KEEP = 1.0  # seconds; as configured by lab.topology
+
+
+def check_kernel():
+    """Raises LabError if the kernel cannot give each switch a hash of its own."""
+    if not HASH_SEED.exists():
+        raise LabError(
+            f"this kernel, {platform.release()}, has no net.ipv4.fib_multipath_hash_seed, without which all switches"
+            " hash alike: boot Linux 6.11 or later (on Debian 12: linux-image-amd64 from bookworm-backports)"
+        )
 
 
 class Network:

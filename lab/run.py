@@ -25,6 +25,35 @@ class LabError(Exception):
     """The lab could not be built or does not behave; the text says what and where."""
 
 
+def interrupt_on_signals():
+    """The first of the signals that end a program becomes a KeyboardInterrupt; later ones shall not disturb the
+    clean-up. What was ignored before (nohup) stays ignored."""
+    signals = [
+        number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) != signal.SIG_IGN
+    ]  # fmt: skip
+
+    def interrupt(_number, _frame):
+        for number in signals:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in signals:
+        signal.signal(number, interrupt)
+
+
+def run_to_the_end(argv, **options):
+    """Runs a program and returns its exit status. When interrupted it waits until the program, told so, has
+    cleaned up after itself."""
+    process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, **options)
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        process.terminate()
+        process.wait()
+        raise
+
+
 class Run:
     def __init__(self):
         ROOT.mkdir(mode=0o755, exist_ok=True)
@@ -61,18 +90,22 @@ class Run:
 
     def execute(self, node, argv, check=True, timeout=20, **options):
         """Runs a command inside of a node to its end and returns its output."""
-        done = subprocess.run(
-            [str(part) for part in argv],
-            stdin=options.pop("stdin", None if "input" in options else subprocess.DEVNULL),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=timeout,
-            preexec_fn=self._entry(node),
-            **options,
-        )
+        command = " ".join(map(str, argv))
+        try:
+            done = subprocess.run(
+                [str(part) for part in argv],
+                stdin=options.pop("stdin", None if "input" in options else subprocess.DEVNULL),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                timeout=timeout,
+                preexec_fn=self._entry(node),
+                **options,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise LabError(f"{node}: {command}: no end within {timeout} s") from error
         if check and done.returncode:
-            raise LabError(f"{node}: {' '.join(map(str, argv))}: {done.stderr.strip() or done.returncode}")
+            raise LabError(f"{node}: {command}: {done.stderr.strip() or done.returncode}")
         return done.stdout
 
     def _entry(self, node):

@@ -18,14 +18,19 @@ from lab.run import Run
 CLIENT_PORTS = range(2000, 65000)
 
 
+def most_sessions(names):
+    """How many sessions a run may have, *names* being the number of all scenarios: each has ports of its own."""
+    return len(CLIENT_PORTS) // names - 50
+
+
 class Lab:
     """A network with its applications and meters, ready for scenarios."""
 
     def __init__(self, servers, seed, build, holdfast=None):
-        self.run = Run()
         self.build_directory = build
         self.holdfast = holdfast
         self.topology = topology.Topology(servers, seed)
+        self.run = Run()
         self.network = Network(self.run, self.topology, holdfast)
         self.applications = Applications(self.run, self.topology, build)
         self.meters = Meters(self.run, self.topology)
@@ -64,8 +69,6 @@ class Stage:
         self.options = options
         self.chance = random.Random(f"{options.seed}:{name}")
         stride = len(CLIENT_PORTS) // names
-        if options.sessions + 50 > stride:
-            raise ValueError(f"at most {stride - 50} sessions")
         self.first_port = CLIENT_PORTS[index * stride + self.chance.randrange(stride - options.sessions - 40)]
         self.events = []
         self.dead = set()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Runs scenarios, first with stock FRR, then with Holdfast, and judges them. Prints progress lines; the report is
-the caller's. Every lab that is built is removed, however the suite ends."""
+the caller's. Every lab that is built is removed, however the suite ends. What keeps a scenario from its end is a
+finding; the others run on, in a new lab."""
 
-import os
 import platform
 import re
 import subprocess
@@ -12,6 +12,7 @@ from lab import hostile, scenarios, transfer
 from lab.holdfast import Holdfast
 from lab.judge import judge_holdfast, judge_stock
 from lab.network import FRR_DIR
+from lab.run import LabError
 from lab.stage import Lab, play
 
 MODES = ("stock", "holdfast")
@@ -51,6 +52,7 @@ class Suite:
         self.chosen = chosen
         self.out = out
         self.rows = []
+        self.broken = []  # sentences about scenarios that did not come to their end
         self.lab = None
 
     def run(self):
@@ -64,28 +66,34 @@ class Suite:
 
     def close(self):
         if self.lab:
-            lab, self.lab = self.lab, None
-            lab.close()
+            self.lab.close()
+            self.lab = None
 
     def _run_mode(self, mode):
-        baseline = None
+        baseline = {"retransmits": 0}
         for number, kind in enumerate(self.chosen):
-            if self.lab is None:
-                self._open(mode)
-            scenario = kind()
-            self._say(f"{mode:8} {number + 1:2}/{len(self.chosen)} {scenario.name:28} {scenario.title}")
-            row = play(self.lab, scenario, NAMES.index(kind.name), len(NAMES), self.options)
-            if kind.name == "none":
-                baseline = row
-            row["wrong"] = (
-                judge_holdfast(row, scenario, baseline) if mode == "holdfast" else judge_stock(row, scenario)
-            )
-            self.rows.append(row)
-            for at_ms, text in row["events"]:
-                self._say(f"{'':15}{at_ms / 1000:6.2f} s  {text}")
-            self._say(f"{'':15}{_summary(row)}")
-            self._next(kind is self.chosen[-1])
+            self._say(f"{mode:8} {number + 1:2}/{len(self.chosen)} {kind.name:28} {kind.title}")
+            try:
+                if self.lab is None:
+                    self._open(mode)
+                row = self._play(kind(), mode, baseline)
+                if kind.name == "none":
+                    baseline = row
+                self._next(kind is self.chosen[-1])
+            except LabError as error:
+                self.broken.append(f"{kind.name} ({mode}): {error}")
+                self._say(f"{'':15}! {error}")
+                self.close()
         self.close()
+
+    def _play(self, scenario, mode, baseline):
+        row = play(self.lab, scenario, NAMES.index(scenario.name), len(NAMES), self.options)
+        row["wrong"] = judge_holdfast(row, scenario, baseline) if mode == "holdfast" else judge_stock(row, scenario)
+        self.rows.append(row)
+        for at_ms, text in row["events"]:
+            self._say(f"{'':15}{at_ms / 1000:6.2f} s  {text}")
+        self._say(f"{'':15}{_summary(row)}")
+        return row
 
     def _open(self, mode):
         self.lab = Lab(
@@ -115,8 +123,3 @@ def _summary(row):
         told = f"{row['died_reset']} of {row['died']} clients of the dead got a RST"
         text += f"; {told}, median {row['median_reset_ms']:.0f} ms"
     return text + "".join(f"\n{'':15}! {wrong}" for wrong in row["wrong"])
-
-
-def default_build():
-    """The tree that this package lies in: it is built in place."""
-    return os.path.dirname(os.path.dirname(os.path.abspath(__file__)))

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+What the lab promises: it judges as it says, keeps what it has when something breaks, removes all that it made
+when it is interrupted, runs beside another one, and takes 12 servers. tools/demo and tools/soak are called as
+people call them.
+"""
+import argparse
+import contextlib
+import io
+import json
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+CONFTEST = sys.modules["conftest"]
+TOP = pathlib.Path(CONFTEST.TOP)
+sys.path.insert(0, CONFTEST.TOP)
+
+from lab import judge, run, scenarios, suite  # noqa: E402
+from lab.holdfast import Holdfast  # noqa: E402
+
+ROW = {
+    "failures": [], "able": 9, "able_survived": 9, "wrong_owner": 0, "retransmits": 0, "p99_stall_ms": 5.0,
+    "moved_places": 4, "moved_able": 4, "detours": 4, "crossed_home": 0, "strays": 4, "lookups": 4,
+    "lookup_messages": 12, "events": [[1000, "drain server1"]], "name": "", "mode": "holdfast", "survived": 9,
+    "sessions": 9, "moved": 4, "max_stall_ms": 5.0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("scenario", suite.ORDER, ids=lambda scenario: scenario.name)
+def test_messages_are_judged_by_strays(scenario):
+    changes = {"lookup_messages": 13, "lookups": 5}
+    few, many = (judge.judge_holdfast({**ROW, **more}, scenario, ROW) for more in ({}, changes))
+    assert not few
+    assert many == ([] if scenario is scenarios.ServerCrash else ["13 look-up messages for 4 strays"])
+
+
+class DeafVty:
+    """An answer of zebra's module while fpmd is away."""
+
+    def command(self, line, check):
+        return '{"error": "fpmd is not connected"}'
+
+
+def test_no_answer_is_no_zero():
+    holdfast = Holdfast.__new__(Holdfast)
+    holdfast.processes, holdfast.retired = {"server1": None}, {}
+    network = argparse.Namespace(vty=lambda server, daemon: contextlib.nullcontext(DeafVty()))
+    assert holdfast.ask(network, "server1", "pins") is None
+    for question in (holdfast.pins, holdfast.totals):
+        with pytest.raises(run.LabError, match="server1: show holdfast .* is not answered"):
+            question(network)
+
+
+def test_what_breaks_one_scenario_leaves_the_others(monkeypatch):
+    labs = []
+
+    class Lab:
+        def __init__(self, *_):
+            labs.append(self)
+            self.open = True
+
+        def build(self):
+            pass
+
+        def restore(self):
+            pass
+
+        def close(self):
+            self.open = False
+
+    def play(lab, scenario, *_):
+        assert lab.open
+        if scenario.name == "drain-server":
+            raise run.LabError("no convergence")
+        return {**ROW, "name": scenario.name}
+
+    monkeypatch.setattr(suite, "Lab", Lab)
+    monkeypatch.setattr(suite, "Holdfast", lambda build: None)
+    monkeypatch.setattr(suite, "play", play)
+    options = argparse.Namespace(modes=["holdfast"], quick=True, servers=6, seed=1, build="")
+    chosen = suite.choose(["add-server", "drain-server", "rolling"])
+    told = suite.Suite(options, chosen, out=io.StringIO())
+    assert [row["name"] for row in told.run()] == ["none", "add-server", "rolling"]
+    assert told.broken == ["drain-server (holdfast): no convergence"]
+    assert len(labs) == 2 and not any(lab.open for lab in labs)
+    assert "1.00 s  drain server1\n" in told.out.getvalue()
+
+
+@pytest.mark.parametrize("option, value", [("servers", 2), ("servers", 101), ("sessions", 0), ("sessions", 5000)])
+def test_options_out_of_range(option, value):
+    done = subprocess.run([TOP / "tools/demo", f"--{option}", str(value)], stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 2 and f"error: --{option}: " in done.stderr
+
+
+class Program:
+    """A tool, with the lab that it runs."""
+
+    def __init__(self, directory, *argv):
+        self.directory = directory
+        directory.mkdir(exist_ok=True)
+        self.report = directory / "report.json"
+        self.output = directory / "output"
+        with open(self.output, "w") as output:
+            self.process = subprocess.Popen(
+                [TOP / argv[0], *argv[1:], "--build", CONFTEST.BUILD, "--quick", "--scenario", "drain-server"],
+                cwd=directory, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+            )  # fmt: skip
+
+    def lab(self):
+        """The directory of its lab when sessions run in it, else None."""
+        for path in run.ROOT.glob("hf*/pid"):
+            pid = int(path.read_text() or 0)
+            with contextlib.suppress(OSError):
+                if self.process.pid in (pid, parent(pid)) and (path.parent / "client.log").exists():
+                    return path.parent
+        return None
+
+    def wait(self, seconds):
+        try:
+            return self.process.wait(seconds)
+        finally:
+            if self.process.poll() is None:
+                self.process.terminate()
+                self.process.wait(30)
+
+    def said(self):
+        return self.output.read_text()
+
+
+def parent(pid):
+    return int(pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def left_behind(directory):
+    """All that is still there of the run whose directory it was."""
+    processes = []
+    for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if f"{directory}/".encode() in path.read_bytes():
+                processes.append(path.read_bytes())
+    return processes + list(run.NETNS.glob(f"{directory.name}-*")) + ([directory] if directory.exists() else [])
+
+
+@pytest.mark.parametrize("tool, number", [
+    (["tools/demo", "--mode", "holdfast"], signal.SIGINT),
+    (["tools/soak", "1"], signal.SIGTERM),
+], ids=["demo", "soak"])  # fmt: skip
+def test_an_interrupted_run_leaves_nothing(tmp_path, tool, number):
+    program = Program(tmp_path, *tool)
+    try:
+        end = time.monotonic() + 60
+        while not (directory := program.lab()):
+            assert time.monotonic() < end and program.process.poll() is None, program.said()
+            time.sleep(0.05)
+        time.sleep(0.5)
+        assert len(left_behind(directory)) > 30
+        program.process.send_signal(number)
+    finally:
+        status = program.wait(30)
+    assert status == 130, program.said()
+    assert not left_behind(directory)
+
+
+def test_two_side_by_side_one_with_12_servers(tmp_path):
+    """Figures of time say nothing on a machine that is as busy as this one then."""
+    def demo(servers):
+        directory = tmp_path / str(servers)
+        return Program(directory, "tools/demo", "--mode", "holdfast", "--servers", str(servers), "--json", "report.json")
+
+    programs = [demo(6), demo(12)]
+    directories = set()
+    for program in programs:
+        while program.process.poll() is None:
+            directories.update(filter(None, (one.lab() for one in programs)))
+            time.sleep(0.2)
+    assert len(directories) == 2
+    for program in programs:
+        assert program.report.exists(), program.said()
+        report = json.loads(program.report.read_text())
+        assert [row["name"] for row in report["scenarios"]] == ["none", "drain-server"], program.said()
+        none, drain = report["scenarios"]
+        assert none["survived"] == drain["survived"] == none["sessions"], program.said()
+        assert drain["wrong_owner"] == 0 and drain["detours"] >= drain["moved"] > 0
+        assert drain["lookup_messages"] <= judge.LOOKUP_MESSAGES_LIMIT * drain["strays"]
+    assert not [left for directory in directories for left in left_behind(directory)]
