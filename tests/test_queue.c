@@ -26,6 +26,16 @@ static void stray_take(void *arg, const struct kernel_stray *stray, int device)
 	queue_verdict(queue, stray->id, next_verdict, 5); /* the second one is ignored */
 }
 
+static void open_vips(void)
+{
+	struct in6_addr vips[2];
+
+	open_it();
+	address_parse(VIP, &vips[0]);
+	address_parse(VIP6, &vips[1]);
+	ok(nft_vips_set(nft, vips, 2, &error));
+}
+
 static void queue_it(void)
 {
 	ok(queue_open(base, &options, stray_take, NULL, &queue, &error));
@@ -140,7 +150,7 @@ START_TEST(queue_gives_verdicts)
 	struct queue *second;
 	struct pair pair;
 
-	open_it();
+	open_vips();
 	pair_connect(&pair, AF_INET);
 	marks_load("ip", STRAY | 0x4000);
 
@@ -204,7 +214,7 @@ START_TEST(pins_and_queue_off)
 
 	address_parse(CLIENT, &pin.flow.client);
 	address_parse(VIP, &pin.flow.vip);
-	open_it();
+	open_vips();
 	ok(nft_owner_add(nft, 1, &error));
 	ck_assert_uint_eq(nft_pins_change(nft, &pin, 1), 0);
 	queue_it();
@@ -243,7 +253,7 @@ START_TEST(held_and_closed)
 {
 	struct pair pair;
 
-	open_it();
+	open_vips();
 	queue_it();
 	pair_connect(&pair, AF_INET);
 	marks_load("ip", STRAY | 0x4000);
@@ -301,7 +311,7 @@ START_TEST(flood_is_bounded)
 {
 	uint64_t dropped, unparsed;
 
-	open_it();
+	open_vips();
 	queue_it();
 	run_ok("nft 'add table ip test; add chain ip test before { type filter hook prerouting priority -300; }; "
 	       "add rule ip test before ip saddr " CLIENT " meta mark set 0x80000000'");
@@ -319,6 +329,10 @@ START_TEST(flood_is_bounded)
 	udp_send(CLIENT, VIP, 9, 10);
 	loop(50);
 	ck_assert_uint_eq(counter("queue-unparsed"), unparsed + 10);
+	/* the same bit in a mark of others: not for a VIP, not ours */
+	udp_send(CLIENT, "10.9.0.1", 9, 10);
+	loop(50);
+	ck_assert_uint_eq(counter("queue-unparsed"), unparsed + 10);
 }
 END_TEST
 
@@ -329,7 +343,7 @@ START_TEST(both_families)
 	struct pair pair;
 
 	address_parse("2001:db8:ffff::3", &options.local_members[1]);
-	open_it();
+	open_vips();
 	ok(nft_owner_add(nft, 1, &error));
 	queue_it();
 	pair_connect(&pair, AF_INET6);

@@ -220,14 +220,15 @@ static void set_mark(struct rule *rule, uint32_t keep, uint32_t set)
 	meta(rule, NFT_META_MARK, NFTNL_EXPR_META_SREG, NFT_REG_1);
 }
 
-static void match_not_in(struct rule *rule, uint32_t offset, const char *set)
+/* *flags*: 0 or NFT_LOOKUP_F_INV. */
+static void match_address(struct rule *rule, uint32_t offset, enum nft_set_name set, uint32_t flags)
 {
 	struct nftnl_expr *e;
 
 	payload(rule, NFT_PAYLOAD_NETWORK_HEADER, offset, rule->family->address_size, NFT_REG_1);
-	e = lookup(rule, set, NFT_REG_1);
+	e = lookup(rule, nft_set_names[set], NFT_REG_1);
 	if (e)
-		nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_FLAGS, NFT_LOOKUP_F_INV);
+		nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_FLAGS, flags);
 }
 
 /* Without a listener the kernel drops: neither form has its bypass flag. */
@@ -337,6 +338,8 @@ static void prerouting_put(struct nft *nft, const struct nft_family *family,
 	meta(&rule, NFT_META_IIFTYPE, NFTNL_EXPR_META_DREG, NFT_REG_1);
 	compare(&rule, NFT_CMP_NEQ, &loopback, sizeof(loopback));
 	match_mark(&rule, nft->options.mark_stray_bit);
+	/* Elsewhere the bit is somebody else's. */
+	match_address(&rule, family->destination_offset, NFT_VIPS, 0);
 	verdict(&rule, NFT_GOTO, "stray");
 	rule_end(&rule);
 }
@@ -346,7 +349,7 @@ static void tunnel_put(struct nft *nft, const struct nft_family *family, struct 
 	struct rule rule;
 
 	rule = rule_begin(nft, family, batch, "tunnel");
-	match_not_in(&rule, family->destination_offset, nft_set_names[NFT_VIPS]);
+	match_address(&rule, family->destination_offset, NFT_VIPS, NFT_LOOKUP_F_INV);
 	counter(&rule, COUNTER_TUNNEL_VIP);
 	verdict(&rule, NF_DROP, NULL);
 	rule_end(&rule);
@@ -404,7 +407,7 @@ static void input_put(struct nft *nft, const struct nft_family *family, struct n
 	match_protocol(&rule, NFT_CMP_EQ, IPPROTO_UDP);
 	payload(&rule, NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, NFT_REG_1);
 	compare(&rule, NFT_CMP_EQ, &port, sizeof(port));
-	match_not_in(&rule, family->source_offset, nft_set_names[NFT_MEMBERS]);
+	match_address(&rule, family->source_offset, NFT_MEMBERS, NFT_LOOKUP_F_INV);
 	counter(&rule, COUNTER_TUNNEL_SENDER);
 	verdict(&rule, NF_DROP, NULL);
 	rule_end(&rule);
