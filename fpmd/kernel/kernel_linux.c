@@ -97,7 +97,7 @@ static void on_sessions_lost(void *arg)
 /* All that can be refused, before anything is changed. *found*: an earlier fpmd was here. */
 static int prepare(struct kernel *kernel, bool *found, struct error *error)
 {
-	if (open_sockets(kernel, error) < 0 ||
+	if (open_sockets(kernel, error) < 0 || sock_diag_check(&kernel->diag, error) < 0 ||
 	    tunnel_find(&kernel->rtnl, &kernel->options, found, error) < 0 ||
 	    devices_dump(&kernel->rtnl, &kernel->devices, error) < 0 ||
 	    addresses_dump(&kernel->rtnl, &kernel->addresses, error) < 0)

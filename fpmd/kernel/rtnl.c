@@ -82,8 +82,16 @@ static int take_answer(struct nl_msg *message, void *arg)
 static int take_end(struct nl_msg *message, void *arg)
 {
 	struct request *request = arg;
+	const struct nlmsghdr *header = nlmsg_hdr(message);
+	int status;
 
 	request->done = true;
+	/* A dump that the kernel gave up ends with the cause. */
+	if (header->nlmsg_type == NLMSG_DONE && nlmsg_datalen(header) >= (int)sizeof(status)) {
+		memcpy(&status, nlmsg_data(header), sizeof(status));
+		if (status < 0)
+			request->status = status;
+	}
 	return NL_OK;
 }
 

@@ -111,31 +111,44 @@ static void take_session(void *arg, const struct nlmsghdr *message)
 		dump->fn(dump->arg, &flow);
 }
 
-static int dump_family(struct rtnl *rtnl, int family, struct dump *dump)
+static int dump_family(struct rtnl *rtnl, int family, uint32_t states, struct dump *dump)
 {
 	struct inet_diag_req_v2 request = {.sdiag_family = (uint8_t)family,
-					   .sdiag_protocol = IPPROTO_TCP};
+					   .sdiag_protocol = IPPROTO_TCP,
+					   .idiag_states = states};
 
-	request.idiag_states = ALL_STATES & ~(STATE(TCP_LISTEN) | STATE(TCP_SYN_SENT) |
-					      STATE(TCP_SYN_RECV) | STATE(TCP_TIME_WAIT) |
-					      STATE(TCP_CLOSE) | STATE(12 /* NEW_SYN_RECV */));
 	return rtnl_request(
 		rtnl, rtnl_message(SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, &request, sizeof(request)),
 		take_session, dump);
 }
 
+static int dump_error(struct rtnl *rtnl, int status, struct error *error)
+{
+	return rtnl_error(rtnl, status, error,
+			  status == -ENOENT
+				  ? "TCP sockets: this kernel has no inet_diag and tcp_diag"
+				  : "dump of TCP sockets");
+}
+
 int sock_diag_dump(struct rtnl *rtnl, sock_diag_vip_fn *is_vip, void *vip_arg,
 		   kernel_session_fn *fn, void *arg, struct error *error)
 {
+	const uint32_t states = ALL_STATES & ~(STATE(TCP_LISTEN) | STATE(TCP_SYN_SENT) |
+					       STATE(TCP_SYN_RECV) | STATE(TCP_TIME_WAIT) |
+					       STATE(TCP_CLOSE) | STATE(12 /* NEW_SYN_RECV */));
 	struct dump dump = {.is_vip = is_vip, .vip_arg = vip_arg, .fn = fn, .arg = arg};
-	int status = dump_family(rtnl, AF_INET, &dump);
+	int status = dump_family(rtnl, AF_INET, states, &dump);
 
-	/* Dual-stack listeners have their IPv4 sessions there. A kernel without IPv6: ENOENT. */
-	if (status == 0)
-		status = dump_family(rtnl, AF_INET6, &dump);
-	if (status == -ENOENT)
-		status = 0;
-	if (status == 0)
-		return 0;
-	return rtnl_error(rtnl, status, error, "dump of TCP sockets (inet_diag, tcp_diag)");
+	if (status < 0)
+		return dump_error(rtnl, status, error);
+	/* IPv6 sockets of dual-stack listeners have IPv4 sessions too. ENOENT: no IPv6 here. */
+	status = dump_family(rtnl, AF_INET6, states, &dump);
+	return status == 0 || status == -ENOENT ? 0 : dump_error(rtnl, status, error);
+}
+
+int sock_diag_check(struct rtnl *rtnl, struct error *error)
+{
+	int status = dump_family(rtnl, AF_INET, 0, NULL);
+
+	return status == 0 ? 0 : dump_error(rtnl, status, error);
 }

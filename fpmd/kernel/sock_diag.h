@@ -14,4 +14,7 @@ typedef bool sock_diag_vip_fn(void *arg, const struct in6_addr *address);
 int sock_diag_dump(struct rtnl *rtnl, sock_diag_vip_fn *is_vip, void *vip_arg,
 		   kernel_session_fn *fn, void *arg, struct error *error);
 
+/* Does this kernel tell about TCP sockets (modules inet_diag and tcp_diag)? Costs no walk. */
+int sock_diag_check(struct rtnl *rtnl, struct error *error);
+
 #endif
