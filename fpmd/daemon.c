@@ -62,11 +62,7 @@ void daemon_problem(struct daemon *d, enum problem problem, const char *format, 
 
 static void addresses_changed(void *arg)
 {
-	struct daemon *d = arg;
-	struct error error;
-
-	if (vips_apply(d, VIPS_CHANGED, &error))
-		log_error("vips: %s", error.text);
+	vips_look(arg, VIPS_CHANGED);
 }
 
 static void members_changed(void *arg)
@@ -139,10 +135,8 @@ static int take_over(struct daemon *d, struct error *error)
 	return 0;
 }
 
-static void stop(struct daemon *d, enum kernel_keep keep)
+static void close_both(struct daemon *d, enum kernel_keep keep)
 {
-	if (!daemon_running(d))
-		return;
 	rescue_abandon(d);
 	closings_clear(&d->closings);
 	directory_close(d->directory);
@@ -151,6 +145,13 @@ static void stop(struct daemon *d, enum kernel_keep keep)
 	d->kernel = NULL;
 	if (keep != KERNEL_KEEP_ALL)
 		pins_clear(&d->pins);
+}
+
+static void stop(struct daemon *d, enum kernel_keep keep)
+{
+	if (!daemon_running(d))
+		return;
+	close_both(d, keep);
 	log_info("stopped: %s", keep == KERNEL_KEEP_ALL ? "kernel state stays"
 				: keep == KERNEL_KEEP_DETOURS
 					? "detours stay, strays are answered by the kernel"
@@ -177,10 +178,12 @@ static void start(struct daemon *d)
 		return;
 	}
 	d->running = d->settings;
-	if (take_over(d, &error) || vips_apply(d, VIPS_START, &error) || sessions_read(d, &error) ||
-	    vips_apply(d, VIPS_CHANGED, &error) || kernel_start(d->kernel, &error)) {
+	/* Events first: what begins or ends while the socket table is read is told, too. */
+	if (take_over(d, &error) || vips_apply(d, VIPS_START, &error) ||
+	    kernel_start(d->kernel, &error) || sessions_read(d, &error) ||
+	    vips_apply(d, VIPS_CHANGED, &error)) {
 		daemon_problem(d, PROBLEM_KERNEL, "%s", error.text);
-		stop(d, KERNEL_KEEP_ALL);
+		close_both(d, owners_any(&d->owners) ? KERNEL_KEEP_ALL : KERNEL_KEEP_NOTHING);
 		return;
 	}
 	daemon_problem(d, PROBLEM_KERNEL, NULL);
@@ -217,6 +220,8 @@ static void remove_all(evutil_socket_t fd, short what, void *arg)
 	stop(d, KERNEL_KEEP_NOTHING);
 	pins_clear(&d->pins);
 	clear_problems(d);
+	d->vip_count = 0;
+	memset(&d->settings, 0, sizeof(d->settings));
 }
 
 static void tell_unchanged(struct daemon *d, const char *why)
@@ -240,14 +245,9 @@ static void reopen(struct daemon *d, const struct settings *settings)
 	}
 
 	log_info("the configuration changed: opening anew");
-	rescue_abandon(d);
-	closings_clear(&d->closings);
-	directory_close(d->directory);
 	/* Nothing may go in between: a segment that meets no rule of ours is answered with a RST.
 	 */
-	kernel_close(d->kernel, KERNEL_KEEP_ALL);
-	d->directory = NULL;
-	d->kernel = NULL;
+	close_both(d, KERNEL_KEEP_ALL);
 	d->settings = *settings;
 	start(d);
 	if (daemon_running(d))
@@ -270,6 +270,9 @@ static void on_config(void *arg, const Holdfast__Config *config)
 	struct settings settings;
 	struct error error;
 
+	/* Each replay begins with it, also one within a connection. */
+	routes_replay_begin(&d->routes);
+	evtimer_del(d->remove_timer);
 	if (settings_from_config(config, &settings, &error)) {
 		daemon_problem(d, PROBLEM_CONFIG, "configuration refused, the last one stays: %s",
 			       error.text);
@@ -282,7 +285,6 @@ static void on_config(void *arg, const Holdfast__Config *config)
 		bool empty = !settings.vip_count && !settings.range_count;
 
 		d->configured = false;
-		evtimer_del(d->remove_timer);
 		if (!empty)
 			daemon_problem(d, PROBLEM_CONFIG, "%s: nothing is changed until it is",
 				       missing);
@@ -294,22 +296,20 @@ static void on_config(void *arg, const Holdfast__Config *config)
 		}
 		return;
 	}
-	evtimer_del(d->remove_timer);
 	daemon_problem(d, PROBLEM_CONFIG, NULL);
 	d->configured = true;
 
 	if (daemon_running(d) && needs_restart(&d->running, &settings)) {
 		reopen(d, &settings);
-		return;
-	}
-	d->settings = settings;
-	if (daemon_running(d)) {
-		d->running = settings;
-		addresses_changed(d);
-		members_routes_changed(d);
+	} else if (daemon_running(d)) {
+		d->running = d->settings = settings;
+		vips_look(d, VIPS_CONFIGURED);
 	} else {
+		d->settings = settings;
 		start(d);
 	}
+	/* The member ranges may be others. */
+	members_routes_changed(d);
 }
 
 static void on_route(void *arg, const Holdfast__Route *route)
@@ -349,14 +349,7 @@ static void on_route(void *arg, const Holdfast__Route *route)
 
 static void on_connected(void *arg)
 {
-	struct daemon *d = arg;
-
-	routes_replay_begin(&d->routes);
-	send_status(d);
-}
-
-static void on_disconnected(void *arg)
-{
+	send_status(arg);
 }
 
 static void on_replay_end(void *arg)
@@ -365,6 +358,8 @@ static void on_replay_end(void *arg)
 	size_t gone = routes_replay_end(&d->routes);
 
 	log_debug(TOPIC_FPM, "fpm: replay ended, %zu routes are gone", gone);
+	if (!d->replayed)
+		d->replayed_ms = daemon_now_ms();
 	d->replayed = true;
 	members_routes_changed(d);
 }
@@ -380,7 +375,6 @@ static void on_show(void *arg, const Holdfast__ShowRequest *request)
 
 static const struct fpm_handlers fpm_handlers = {
 	.connected = on_connected,
-	.disconnected = on_disconnected,
 	.config = on_config,
 	.route = on_route,
 	.replay_end = on_replay_end,
@@ -392,7 +386,6 @@ static void tick(evutil_socket_t fd, short what, void *arg)
 	struct daemon *d = arg;
 	uint64_t now = daemon_now_ms();
 	bool slow = now >= d->slow_tick_ms + SLOW_TICK_MS;
-	struct error error;
 
 	if (slow)
 		d->slow_tick_ms = now;
@@ -404,8 +397,8 @@ static void tick(evutil_socket_t fd, short what, void *arg)
 	sessions_tick(d);
 	rescue_tick(d);
 	members_tick(d);
-	if (slow && vips_apply(d, VIPS_LOOK, &error))
-		log_error("vips: %s", error.text);
+	if (slow)
+		vips_look(d, VIPS_LOOK);
 }
 
 int daemon_open(struct event_base *base, const char *socket_path, struct daemon **out,

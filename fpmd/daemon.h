@@ -26,7 +26,7 @@
 	COUNTER(strays_tunnelled, "strays-tunnelled",                                              \
 		"segments that came by a detour and met no session")                               \
 	COUNTER(strays_unexpected, "strays-unexpected",                                            \
-		"held segments of addresses that are no prefix")                                   \
+		"held segments that can belong to no session of a prefix")                                   \
 	COUNTER(lookups, "lookups", "look-ups for strays")                                         \
 	COUNTER(lookup_messages, "lookup-messages", "datagrams sent for them")                     \
 	COUNTER(lookups_found, "lookups-found", "answered with an owner")                          \
@@ -72,6 +72,8 @@ enum problem {
 	PROBLEM_DIRECTORY,
 	PROBLEM_KERNEL,
 	PROBLEM_VIP,
+	PROBLEM_VIP_KERNEL,
+	PROBLEM_OWNER,
 	PROBLEM_PINS,
 	PROBLEM_COUNT,
 };
@@ -80,8 +82,10 @@ struct vip {
 	struct in6_addr address;
 	bool local;	 /* the address is on a device here */
 	bool served;	 /* in the kernel's set: local, or held for sessions that are left */
-	bool translated; /* refused: the host translates it */
 	uint64_t sessions;
+	uint64_t left_ms;    /* when the address went from here; 0: it did not */
+	uint64_t checked_ms; /* when it was last looked at whether the host translates it */
+	struct error refused; /* why it is not served; empty: nothing speaks against it */
 };
 
 struct decision {
@@ -103,6 +107,7 @@ struct daemon {
 	struct settings settings;
 	bool configured; /* settings are complete */
 	bool replayed;	 /* routes are complete: a replay ended since the start */
+	uint64_t replayed_ms;
 	struct routes routes;
 	struct event *remove_timer; /* pending: the configuration is empty */
 
@@ -117,11 +122,12 @@ struct daemon {
 	struct event *settle_timer;
 	uint64_t settle_since_ms; /* 0: not pending */
 	bool steer_failed;	  /* and said so */
+	bool owners_left;	  /* of some that are gone the kernel did not take all pins */
 
 	/* VIPs (vips.c). */
 	struct vip vips[SETTINGS_VIPS_MAX];
 	size_t vip_count;
-	uint64_t translated_checked_ms;
+	bool vips_due; /* the kernel has not taken them */
 
 	/* Sessions (sessions.c). */
 	struct closings closings;
@@ -163,23 +169,28 @@ void members_steer_end(struct daemon *d);
 void members_apply(struct daemon *d);
 void members_adopt_owner(void *d, uint16_t id, const struct in6_addr *address);
 uint16_t members_owner(struct daemon *d, const struct in6_addr *address);
+/* Might there be members that this host has not heard of yet? */
+bool members_are_unknown(const struct daemon *d);
 bool members_is_local(const struct daemon *d, const struct in6_addr *address);
 void members_tick(struct daemon *d);
 
 /* vips.c */
 enum vips_reason {
-	VIPS_START,   /* sessions are not known yet */
-	VIPS_CHANGED, /* configuration or addresses */
-	VIPS_LOOK,    /* time passed: did the last session of a VIP end? */
+	VIPS_START,	 /* sessions are not known yet */
+	VIPS_CONFIGURED, /* the list may be another */
+	VIPS_CHANGED,	 /* addresses of this host */
+	VIPS_LOOK,	 /* time passed: did the last session of a VIP end? */
 };
 int vips_apply(struct daemon *d, enum vips_reason reason, struct error *error);
+/* The same while running: what fails is a problem that is told, and tried again. */
+void vips_look(struct daemon *d, enum vips_reason reason);
 struct vip *vips_find(struct daemon *d, const struct in6_addr *address);
 
 /* sessions.c */
 int sessions_read(struct daemon *d, struct error *error);
 void sessions_event(void *d, const struct flow *flow, enum kernel_session_event event);
 void sessions_lost(void *d);
-bool sessions_has(void *d, const struct flow *flow);
+int sessions_has(void *d, const struct flow *flow);
 void sessions_tick(struct daemon *d);
 /* Withdraws the sessions of addresses that are no VIP any more. */
 void sessions_forget_foreign(struct daemon *d);
@@ -188,7 +199,8 @@ void sessions_forget_foreign(struct daemon *d);
 void rescue_stray(void *d, const struct kernel_stray *stray);
 void rescue_refused(void *d, const struct in6_addr *member, const struct flow *flow);
 void rescue_accepted(struct daemon *d, const struct flow *flow);
-void rescue_owner_gone(struct daemon *d, uint16_t owner);
+/* Removes its pins. False: the kernel has not taken all yet. */
+bool rescue_owner_gone(struct daemon *d, uint16_t owner);
 /* Removes the pins of addresses that are no VIP any more. */
 void rescue_forget_foreign(struct daemon *d);
 /* Pins of an earlier fpmd become ours; those that cannot are removed. */

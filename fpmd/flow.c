@@ -92,3 +92,17 @@ bool flow_equal(const struct flow *a, const struct flow *b)
 {
 	return memcmp(a, b, sizeof(*a)) == 0;
 }
+
+bool address_is_unicast(const struct in6_addr *a)
+{
+	if (address_is_ipv4(a))
+		return a->s6_addr[12] != 0 && a->s6_addr[12] < 224;
+	return !IN6_IS_ADDR_UNSPECIFIED(a) && !IN6_IS_ADDR_MULTICAST(a);
+}
+
+bool flow_is_valid(const struct flow *flow)
+{
+	return flow->protocol == IPPROTO_TCP && flow->client_port != 0 && flow->vip_port != 0 &&
+	       address_is_ipv4(&flow->client) == address_is_ipv4(&flow->vip) &&
+	       address_is_unicast(&flow->client) && address_is_unicast(&flow->vip);
+}

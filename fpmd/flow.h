@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define ADDRESS_TEXT_SIZE 46 /* INET6_ADDRSTRLEN */
-#define FLOW_TEXT_SIZE	  112
+#define FLOW_TEXT_SIZE 112
 
 /* One session as the wire names it. Compared and hashed as bytes: always start from zero. */
 struct flow {
@@ -38,6 +38,7 @@ static inline bool address_is_ipv4(const struct in6_addr *a)
 	return IN6_IS_ADDR_V4MAPPED(a);
 }
 
+bool address_is_unicast(const struct in6_addr *a);
 bool address_equal(const struct in6_addr *a, const struct in6_addr *b);
 
 /* The mapped form of an IPv4 address in network byte order, and back. */
@@ -57,6 +58,9 @@ bool prefix_contains(const struct prefix_address *p, const struct in6_addr *a);
 
 /* "198.51.100.7:40312 > 192.0.2.80:80"; returns *text*. */
 const char *flow_text(const struct flow *f, char text[FLOW_TEXT_SIZE]);
+
+/* TCP, ports that are not 0, unicast addresses of one family: others have no session. */
+bool flow_is_valid(const struct flow *flow);
 
 bool flow_equal(const struct flow *a, const struct flow *b);
 

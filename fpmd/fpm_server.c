@@ -34,7 +34,6 @@ static void peer_close(struct fpm_server *server)
 		return;
 	bufferevent_free(server->peer);
 	server->peer = NULL;
-	server->handlers->disconnected(server->arg);
 }
 
 static void dispatch(struct fpm_server *server, const struct frame *frame)

@@ -16,7 +16,6 @@ struct fpm_server;
 
 struct fpm_handlers {
 	void (*connected)(void *arg);
-	void (*disconnected)(void *arg);
 	void (*config)(void *arg, const Holdfast__Config *config);
 	void (*route)(void *arg, const Holdfast__Route *route);
 	void (*replay_end)(void *arg);

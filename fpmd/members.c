@@ -15,6 +15,11 @@ bool members_is_local(const struct daemon *d, const struct in6_addr *address)
 	       address_equal(address, &d->settings.local_members[1]);
 }
 
+bool members_are_unknown(const struct daemon *d)
+{
+	return !d->replayed || reach_is_learning(&d->reach, d->replayed_ms, daemon_now_ms());
+}
+
 static bool wanted(const void *arg, const struct in6_addr *address)
 {
 	const struct daemon *d = arg;
@@ -38,11 +43,12 @@ uint16_t members_owner(struct daemon *d, const struct in6_addr *address)
 		return OWNER_NONE;
 	}
 	if (kernel_owner_set(d->kernel, id, address, &error)) {
-		log_error("members: no detour can be made to %s: %s", address_text(address, text),
-			  error.text);
+		daemon_problem(d, PROBLEM_OWNER, "members: no detour can be made to %s: %s",
+			       address_text(address, text), error.text);
 		owner_release(&d->owners, id, daemon_now_ms());
 		return OWNER_NONE;
 	}
+	daemon_problem(d, PROBLEM_OWNER, NULL);
 	log_debug(TOPIC_MEMBERS, "members: %s is owner %u", address_text(address, text), id);
 	return id;
 }
@@ -92,16 +98,21 @@ void members_steer_end(struct daemon *d)
 
 static void remove_gone(struct daemon *d)
 {
+	d->owners_left = false;
 	for (uint16_t id = 1; id <= d->owners.max; id++) {
 		struct owner *owner = &d->owners.table[id];
+		unsigned long long pins = owner->pins;
 		char text[ADDRESS_TEXT_SIZE];
 		struct error error;
 
 		if (!owner->used || reach_has(&d->reach, &owner->address))
 			continue;
+		if (!rescue_owner_gone(d, id)) {
+			d->owners_left = true;
+			continue;
+		}
 		log_info("members: %s is gone: %llu detours to it removed",
-			 address_text(&owner->address, text), (unsigned long long)owner->pins);
-		rescue_owner_gone(d, id);
+			 address_text(&owner->address, text), pins);
 		end_steering(d, owner);
 		if (kernel_owner_remove(d->kernel, id, &error))
 			log_warn("members: %s: %s", text, error.text);
@@ -206,6 +217,8 @@ void members_tick(struct daemon *d)
 {
 	uint64_t now = daemon_now_ms();
 
+	if (d->owners_left)
+		members_apply(d);
 	for (uint16_t id = 1; id <= d->owners.max; id++)
 		if (steer_is_due(&d->owners.table[id].steering, now))
 			end_steering(d, &d->owners.table[id]);

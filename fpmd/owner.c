@@ -11,6 +11,14 @@ void owners_init(struct owners *owners, uint32_t mask)
 	owners->max = largest < OWNER_MAX ? (uint16_t)largest : OWNER_MAX;
 }
 
+bool owners_any(const struct owners *owners)
+{
+	for (uint16_t id = 1; id <= owners->max; id++)
+		if (owners->table[id].used)
+			return true;
+	return false;
+}
+
 uint16_t owner_find(const struct owners *owners, const struct in6_addr *address)
 {
 	for (uint16_t id = 1; id <= owners->max; id++)

@@ -44,6 +44,9 @@ int owner_adopt(struct owners *owners, uint16_t id, const struct in6_addr *addre
 /* The member is gone and has no pins any more. */
 void owner_release(struct owners *owners, uint16_t id, uint64_t now_ms);
 
+/* Is any id in use? */
+bool owners_any(const struct owners *owners);
+
 uint16_t owner_find(const struct owners *owners, const struct in6_addr *address);
 
 #endif

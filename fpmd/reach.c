@@ -45,6 +45,9 @@ void reach_update(struct reach *reach, const struct in6_addr *routed, size_t cou
 		reach->isolated = false;
 		reach->returned_ms = now_ms ? now_ms : 1;
 	}
+	if (!reach->learnt_ms)
+		reach->learnt_ms = now_ms ? now_ms : 1;
+	reach->learned |= now_ms >= reach->learnt_ms + REACH_LEARN_MS;
 	for (size_t i = 0; i < reach->count; i++)
 		reach->hosts[i].routed = false;
 	for (size_t i = 0; i < count; i++) {
@@ -53,6 +56,7 @@ void reach_update(struct reach *reach, const struct in6_addr *routed, size_t cou
 		if (!host && reach->count < REACH_MAX) {
 			host = &reach->hosts[reach->count++];
 			host->address = routed[i];
+			reach->learnt_ms = now_ms ? now_ms : 1;
 		}
 		if (host) {
 			host->routed = true;
@@ -90,6 +94,14 @@ bool reach_expire(struct reach *reach, uint64_t now_ms)
 bool reach_has(const struct reach *reach, const struct in6_addr *address)
 {
 	return find((struct reach *)reach, address) != NULL;
+}
+
+bool reach_is_learning(const struct reach *reach, uint64_t since_ms, uint64_t now_ms)
+{
+	if (reach->learned)
+		return false;
+	return reach->learnt_ms ? now_ms < reach->learnt_ms + REACH_LEARN_MS
+				: now_ms < since_ms + REACH_RETURN_MS;
 }
 
 bool reach_in_doubt(const struct reach *reach, const struct in6_addr *address, uint64_t now_ms)

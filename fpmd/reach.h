@@ -22,6 +22,11 @@
  * lost its sessions are neither sent anywhere nor reset.
  */
 #define REACH_DOUBT_MS 250
+/*
+ * At the start BGP tells one after the other who there is: the members are known when none was new
+ * for so long.
+ */
+#define REACH_LEARN_MS 2000
 #define REACH_LOST_MAX 64
 
 struct reach_lost {
@@ -42,6 +47,8 @@ struct reach {
 	struct reach_lost lost[REACH_LOST_MAX]; /* the last ones, a ring */
 	size_t lost_next;
 	uint64_t returned_ms; /* when the first member came back after isolation; 0: no such time */
+	uint64_t learnt_ms;   /* when the last member was new, as long as !learned; 0: none yet */
+	bool learned;
 };
 
 /*
@@ -61,6 +68,12 @@ void reach_adopt(struct reach *reach, const struct in6_addr *address, uint64_t n
 bool reach_expire(struct reach *reach, uint64_t now_ms);
 
 bool reach_has(const struct reach *reach, const struct in6_addr *address);
+
+/*
+ * Is BGP still telling who there is, since *since_ms*, when it began? Until then that nobody has a
+ * session says nothing. Without any member it ends after REACH_RETURN_MS.
+ */
+bool reach_is_learning(const struct reach *reach, uint64_t since_ms, uint64_t now_ms);
 
 /* Was the member lost less than REACH_DOUBT_MS ago? */
 bool reach_in_doubt(const struct reach *reach, const struct in6_addr *address, uint64_t now_ms);

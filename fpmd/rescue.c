@@ -43,12 +43,22 @@ static void question_free(struct question *q)
 	free(q);
 }
 
+/* Removals that fail are tried again by the next check or refusal: the pin stays in the table. */
+static void note_failed(struct daemon *d, int status)
+{
+	if (!d->counters.pins_failed++)
+		log_error("pins: the kernel refuses a change of pins: error %d", -status);
+}
+
 static void unpin(struct daemon *d, struct pin *pin, uint64_t *counter)
 {
 	struct kernel_pin_change change = {.flow = pin->flow, .old_owner = pin->owner};
 	char text[FLOW_TEXT_SIZE];
 
-	kernel_pins_change(d->kernel, &change, 1);
+	if (kernel_pins_change(d->kernel, &change, 1)) {
+		note_failed(d, change.status);
+		return;
+	}
 	d->owners.table[pin->owner].pins--;
 	pin_remove(&d->pins, pin);
 	(*counter)++;
@@ -68,7 +78,7 @@ static void verdicts(struct daemon *d, struct decision *decision)
 	*counter += stray->segment_count;
 }
 
-/* Gives up the pins that the kernel did not take; returns how many. */
+/* Of the pins that the kernel did not take the table has what was before; returns how many. */
 static size_t give_up_failed(struct daemon *d, const struct kernel_pin_change *changes,
 			     size_t count)
 {
@@ -79,10 +89,14 @@ static size_t give_up_failed(struct daemon *d, const struct kernel_pin_change *c
 
 		if (!pin)
 			continue;
-		if (!d->counters.pins_failed++)
-			log_error("pins: the kernel refuses pins: error %d", -changes[i].status);
+		note_failed(d, changes[i].status);
 		d->owners.table[pin->owner].pins--;
-		pin_remove(&d->pins, pin);
+		if (changes[i].old_owner) {
+			pin->owner = changes[i].old_owner;
+			d->owners.table[pin->owner].pins++;
+		} else {
+			pin_remove(&d->pins, pin);
+		}
 		given_up++;
 	}
 	return given_up;
@@ -144,13 +158,12 @@ void rescue_decide(evutil_socket_t fd, short what, void *arg)
 	d->decision_count = 0;
 }
 
-/* Before a replay ended not all members are known: that those who are have no session says nothing.
- */
+/* That those who are known have no session says nothing while others may be unknown. */
 static enum directory_answer answer_of(const struct daemon *d,
 				       const struct directory_result *result)
 {
-	return result->answer == DIRECTORY_ABSENT && !d->replayed ? DIRECTORY_TIMED_OUT
-								  : result->answer;
+	return result->answer == DIRECTORY_ABSENT && members_are_unknown(d) ? DIRECTORY_TIMED_OUT
+									    : result->answer;
 }
 
 static void stray_answer(void *arg, const struct directory_result *result)
@@ -171,7 +184,8 @@ static void stray_answer(void *arg, const struct directory_result *result)
 		facts.owner_is_local = members_is_local(d, &result->owner);
 		facts.owner_is_reachable = reach_has(&d->reach, &result->owner);
 		facts.owner_is_in_doubt =
-			!d->replayed || reach_in_doubt(&d->reach, &result->owner, daemon_now_ms());
+			members_are_unknown(d) ||
+			reach_in_doubt(&d->reach, &result->owner, daemon_now_ms());
 	} else if (facts.answer == DIRECTORY_ABSENT) {
 		d->counters.lookups_absent++;
 	} else {
@@ -236,7 +250,7 @@ void rescue_stray(void *arg, const struct kernel_stray *segment)
 	struct stray *stray;
 	struct pin *pin;
 
-	if (!settings_is_vip(&d->settings, &segment->flow.vip)) {
+	if (!settings_is_vip(&d->settings, &segment->flow.vip) || !flow_is_valid(&segment->flow)) {
 		d->counters.strays_unexpected++;
 		drop(d, segment->id);
 		return;
@@ -247,6 +261,9 @@ void rescue_stray(void *arg, const struct kernel_stray *segment)
 									     : OWNER_NONE];
 
 		d->counters.strays_tunnelled++;
+		/* The socket table is right, whatever was published. */
+		if (directory_published(d->directory, &segment->flow))
+			sessions_event(d, &segment->flow, KERNEL_SESSION_CLOSED);
 		if (segment->sender_id && sender->used) {
 			d->counters.refusals_sent++;
 			directory_refuse(d->directory, &sender->address, &segment->flow);
@@ -299,6 +316,24 @@ void rescue_accepted(struct daemon *d, const struct flow *flow)
 		unpin(d, pin, &d->counters.pins_accepted);
 }
 
+/* Takes those out of the table that the kernel has removed; returns how many. */
+static size_t forget_removed(struct daemon *d, struct kernel_pin_change *changes, size_t count)
+{
+	size_t removed = 0;
+
+	kernel_pins_change(d->kernel, changes, count);
+	for (size_t i = 0; i < count; i++) {
+		if (changes[i].status) {
+			note_failed(d, changes[i].status);
+			continue;
+		}
+		d->owners.table[changes[i].old_owner].pins--;
+		pin_remove(&d->pins, pin_find(&d->pins, &changes[i].flow));
+		removed++;
+	}
+	return removed;
+}
+
 /* Removes the pins that *wanted* takes, in as few transactions as possible; returns how many. */
 static size_t remove_pins(struct daemon *d,
 			  bool (*wanted)(const struct daemon *d, const struct pin *pin,
@@ -314,17 +349,12 @@ static size_t remove_pins(struct daemon *d,
 			continue;
 		changes[count++] =
 			(struct kernel_pin_change){.flow = pin->flow, .old_owner = pin->owner};
-		d->owners.table[pin->owner].pins--;
-		pin_remove(&d->pins, pin);
-		removed++;
 		if (count == PIN_BATCH) {
-			kernel_pins_change(d->kernel, changes, count);
+			removed += forget_removed(d, changes, count);
 			count = 0;
 		}
 	}
-	if (count)
-		kernel_pins_change(d->kernel, changes, count);
-	return removed;
+	return removed + (count ? forget_removed(d, changes, count) : 0);
 }
 
 static bool is_of_owner(const struct daemon *d, const struct pin *pin, uint16_t owner)
@@ -337,13 +367,14 @@ static bool is_foreign(const struct daemon *d, const struct pin *pin, uint16_t o
 	return !settings_is_vip(&d->settings, &pin->flow.vip);
 }
 
-void rescue_owner_gone(struct daemon *d, uint16_t owner)
+bool rescue_owner_gone(struct daemon *d, uint16_t owner)
 {
 	/* Answers that are not put into effect yet. */
 	for (size_t i = 0; i < d->decision_count; i++)
 		if (d->decisions[i].verdict == KERNEL_DETOUR && d->decisions[i].owner == owner)
 			d->decisions[i].verdict = KERNEL_DROP;
 	d->counters.pins_owner_gone += remove_pins(d, is_of_owner, owner);
+	return !d->owners.table[owner].pins;
 }
 
 void rescue_forget_foreign(struct daemon *d)

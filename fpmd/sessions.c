@@ -136,12 +136,15 @@ void sessions_lost(void *arg)
 }
 
 /* TIME_WAIT does not claim a session: the port may live again elsewhere. */
-bool sessions_has(void *arg, const struct flow *flow)
+int sessions_has(void *arg, const struct flow *flow)
 {
 	struct daemon *d = arg;
+	int known;
 
-	return daemon_running(d) && settings_is_vip(&d->settings, &flow->vip) &&
-	       kernel_session_known(d->kernel, flow) == 1;
+	if (!daemon_running(d) || !settings_is_vip(&d->settings, &flow->vip))
+		return 0;
+	known = kernel_session_known(d->kernel, flow);
+	return known < 0 ? -1 : known == 1;
 }
 
 void sessions_tick(struct daemon *d)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What `show holdfast ...` prints. Each topic is first made as a JSON object; the text for people is
- * rendered from the same object, so that both always agree.
+ * What `show holdfast ...` prints. Each topic is first made as a JSON object; the text for people
+ * is rendered from the same object, so that both always agree.
  */
 #include <json-c/json.h>
 #include <stdio.h>
@@ -70,7 +70,8 @@ static uint64_t number_of(json_object *o, const char *key)
 {
 	json_object *value;
 
-	return json_object_object_get_ex(o, key, &value) ? (uint64_t)json_object_get_int64(value) : 0;
+	return json_object_object_get_ex(o, key, &value) ? (uint64_t)json_object_get_int64(value)
+							 : 0;
 }
 
 static json_object *list_of(json_object *o, const char *key)
@@ -100,6 +101,12 @@ static const char *const member_states[] = {
 	[MEMBER_SILENT] = "silent",
 };
 
+/* Before the first replay those of an earlier fpmd only wait to be confirmed. */
+static bool is_isolated(const struct daemon *d)
+{
+	return d->reach.isolated && d->replayed;
+}
+
 static json_object *members_json(struct daemon *d)
 {
 	static struct directory_member members[REACH_MAX];
@@ -124,7 +131,7 @@ static json_object *members_json(struct daemon *d)
 		}
 		json_object_array_add(list, o);
 	}
-	add_bool(root, "isolated", d->reach.isolated);
+	add_bool(root, "isolated", is_isolated(d));
 	json_object_object_add(root, "members", list);
 	return root;
 }
@@ -135,8 +142,8 @@ static void members_text(FILE *f, json_object *root)
 
 	if (json_object_get_boolean(list_of(root, "isolated")))
 		fprintf(f, "This host is cut off from all members: detours stay as they are.\n");
-	fprintf(f, "%-39s %-8s %-10s %8s %8s %10s\n", "Member", "State", "Heard", "Owner id", "Pins",
-		"Records");
+	fprintf(f, "%-39s %-8s %-10s %8s %8s %10s\n", "Member", "State", "Heard", "Owner id",
+		"Pins", "Records");
 	for (size_t i = 0; i < json_object_array_length(list); i++) {
 		json_object *o = json_object_array_get_idx(list, i);
 		char heard[32] = "never";
@@ -255,8 +262,8 @@ static json_object *directory_counters_json(struct daemon *d)
 {
 	struct directory_counter counters[COUNTERS_MAX];
 	json_object *group = json_object_new_object();
-	size_t count = daemon_running(d) ? directory_counters(d->directory, counters, COUNTERS_MAX)
-					 : 0;
+	size_t count =
+		daemon_running(d) ? directory_counters(d->directory, counters, COUNTERS_MAX) : 0;
 
 	for (size_t i = 0; i < count && i < COUNTERS_MAX; i++)
 		add_counter(group, counters[i].name, counters[i].help, counters[i].value);
@@ -377,7 +384,8 @@ static json_object *vip_json(struct daemon *d, const struct vip *vip)
 	add_address(o, "prefix", &vip->address);
 	add_bool(o, "local", vip->local);
 	add_bool(o, "served", vip->served);
-	add_bool(o, "translated", vip->translated);
+	if (vip->refused.text[0])
+		add_text(o, "refused", vip->refused.text);
 	add_number(o, "sessions", vip->sessions);
 	for (size_t i = 0; route && i < route->next_hop_count; i++) {
 		json_object *hop = json_object_new_object();
@@ -406,7 +414,7 @@ static json_object *summary_json(struct daemon *d)
 	add_bool(root, "zebraConnected", fpm_server_connected(d->fpm));
 	add_address(root, "localMember", &local);
 	add_number(root, "membersReachable", d->reach.count);
-	add_bool(root, "isolated", d->reach.isolated);
+	add_bool(root, "isolated", is_isolated(d));
 	add_number(root, "sessions",
 		   daemon_running(d) ? directory_published_count(d->directory) : 0);
 	add_number(root, "pins", pins_count(&d->pins));
@@ -445,9 +453,8 @@ static void summary_text(FILE *f, json_object *root)
 
 		fprintf(f, "  prefix %s: %s, %llu sessions, %zu next hops elsewhere\n",
 			text_of(o, "prefix"),
-			json_object_get_boolean(list_of(o, "translated"))
-				? "refused, it is translated on this host"
-			: json_object_get_boolean(list_of(o, "local"))	? "on this host"
+			json_object_object_get_ex(o, "refused", NULL)  ? "refused, see above"
+			: json_object_get_boolean(list_of(o, "local")) ? "on this host"
 			: json_object_get_boolean(list_of(o, "served"))
 				? "gone from this host, sessions are kept"
 				: "not on this host",
@@ -478,7 +485,8 @@ char *show_render(struct daemon *d, Holdfast__ShowRequest__Topic topic, bool jso
 	FILE *f;
 
 	if ((size_t)topic >= sizeof(topics) / sizeof(topics[0]))
-		return strdup("% fpmd does not know this topic: is it older than zebra's module?\n");
+		return strdup(
+			"% fpmd does not know this topic: is it older than zebra's module?\n");
 	f = open_memstream(&text, &size);
 	if (!f)
 		return NULL;
@@ -488,8 +496,8 @@ char *show_render(struct daemon *d, Holdfast__ShowRequest__Topic topic, bool jso
 							       : json_object_get(root);
 
 		fprintf(f, "%s\n",
-			json_object_to_json_string_ext(flat, JSON_C_TO_STRING_PRETTY |
-								     JSON_C_TO_STRING_NOSLASHESCAPE));
+			json_object_to_json_string_ext(
+				flat, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
 		json_object_put(flat);
 	} else {
 		topics[topic].text(f, root);

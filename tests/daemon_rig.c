@@ -282,6 +282,7 @@ void begin_running(void)
 	ck_assert(daemon_running(d));
 	member_add(OWNER_1);
 	member_add(OWNER_2);
+	pass(REACH_LEARN_MS);
 }
 
 uint16_t owner_id(const char *text)

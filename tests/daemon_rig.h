@@ -27,7 +27,7 @@ extern char path[64];	       /* of fpmd's socket */
 extern int zebra;	       /* zebra's end of it */
 extern char status_text[4096]; /* the problems of the last status, a line each */
 
-/* begin_running: with two members, OWNER_1 and OWNER_2. */
+/* begin_running: with two members, OWNER_1 and OWNER_2, and no more to come. */
 void begin(void);
 void begin_running(void);
 void end(void);

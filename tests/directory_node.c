@@ -70,7 +70,7 @@ static struct flow flow_make(unsigned int number)
 	return flow;
 }
 
-static bool has_session(void *arg, const struct flow *flow)
+static int has_session(void *arg, const struct flow *flow)
 {
 	const struct node *node = arg;
 	unsigned int number = (ntohl(address_to_ipv4(&flow->client)) & 0xffff) << 14 |

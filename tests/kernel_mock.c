@@ -50,7 +50,7 @@ static struct {
 		struct mock_way way;
 	} owners[OWNERS];
 	uint32_t next_stray;
-	char fail_open[ERROR_TEXT_SIZE], fail_owners[ERROR_TEXT_SIZE];
+	char fail_open[ERROR_TEXT_SIZE], fail_owners[ERROR_TEXT_SIZE], fail_vips[ERROR_TEXT_SIZE];
 	int fail_pins, fail_sessions;
 } world;
 
@@ -172,6 +172,11 @@ enum kernel_keep kernel_mock_kept(void)
 void kernel_mock_fail_open(const char *text)
 {
 	strncpy(world.fail_open, text ? text : "", sizeof(world.fail_open) - 1);
+}
+
+void kernel_mock_fail_vips(const char *text)
+{
+	strncpy(world.fail_vips, text ? text : "", sizeof(world.fail_vips) - 1);
 }
 
 void kernel_mock_fail_owners(const char *text)
@@ -424,6 +429,8 @@ int kernel_vips_set(struct kernel *kernel, const struct in6_addr *vips, size_t c
 	struct mock_address *address, *next;
 	bool was;
 
+	if (world.fail_vips[0])
+		return error_set(error, "%s", world.fail_vips);
 	HASH_ITER (hh, world.addresses, address, next) {
 		was = address->vip;
 		address->vip = false;

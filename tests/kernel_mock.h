@@ -21,6 +21,7 @@ enum kernel_keep kernel_mock_kept(void);
 /* Errors to come. NULL and 0 take them back. */
 void kernel_mock_fail_open(const char *text);
 void kernel_mock_fail_owners(const char *text);
+void kernel_mock_fail_vips(const char *text);
 void kernel_mock_fail_pins(int status); /* of every change to come, e.g. -ENFILE */
 /* Of kernel_session_known(): a negative errno */
 void kernel_mock_fail_sessions(int status);

@@ -311,7 +311,7 @@ void memory_directory_refused(struct directory *directory, const struct in6_addr
 
 bool memory_directory_has_session(struct directory *directory, const struct flow *flow)
 {
-	return directory->handlers.has_session(directory->arg, flow);
+	return directory->handlers.has_session(directory->arg, flow) == 1;
 }
 
 unsigned int memory_directory_refusals(struct directory *directory, struct in6_addr *member,

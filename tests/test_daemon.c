@@ -274,6 +274,9 @@ START_TEST(a_prefix_is_held_until_its_last_session_ended)
 	pass(2100);
 	ck_assert(kernel_mock_vip_held(&vip));
 	kernel_mock_session_close(&flow, MOCK_END_GONE);
+	/* Detours of others may cross this host until BGP told everybody. */
+	pass(2100);
+	ck_assert(kernel_mock_vip(&vip));
 	pass(2100);
 	ck_assert(!kernel_mock_vip(&vip));
 	end();
@@ -336,7 +339,7 @@ START_TEST(a_translated_prefix_is_refused_with_a_reason)
 	kernel_mock_translate(&vip, "a DNAT rule");
 	pass(31000);
 	zebra_read();
-	ck_assert_str_eq(status_text, "prefix 192.0.2.80 is not served: a DNAT rule\n");
+	ck_assert_str_eq(status_text, "a DNAT rule\n");
 	ck_assert(!kernel_mock_vip(&vip));
 	kernel_mock_translate(&vip, NULL);
 	pass(31000);
@@ -347,7 +350,96 @@ START_TEST(a_translated_prefix_is_refused_with_a_reason)
 }
 END_TEST
 
+START_TEST(a_prefix_of_the_other_family_is_refused_alone)
+{
+	struct in6_addr vip = unit_address(VIP);
+	static uint8_t other[16] = {0x20, 0x01, 0x0d, 0xb8, [15] = 1};
+
+	begin();
+	config.n_vips = 2;
+	prefix_set(&vips[1], other, 128);
+	vips[1].address.len = 16;
+	config_send();
+	ck_assert_ptr_nonnull(strstr(status_text, "2001:db8::1 is not served"));
+	ck_assert_ptr_nonnull(strstr(show(0, false), "prefix 2001:db8::1: refused"));
+	ck_assert(kernel_mock_vip(&vip));
+	ck_assert_uint_eq(kernel_mock_vips(), 1);
+	end();
+}
+END_TEST
+
+START_TEST(a_prefix_that_the_kernel_does_not_take_is_tried_again)
+{
+	struct in6_addr vip = unit_address(VIP);
+
+	begin_running();
+	kernel_mock_address(&vip, false);
+	kernel_mock_addresses_changed();
+	pass(8000);
+	ck_assert(!kernel_mock_vip(&vip));
+	kernel_mock_fail_vips("no such table");
+	kernel_mock_address(&vip, true);
+	kernel_mock_addresses_changed();
+	run();
+	zebra_read();
+	ck_assert(!kernel_mock_vip(&vip));
+	ck_assert_str_eq(status_text, "vips: no such table; tried again every 2 s\n");
+	kernel_mock_fail_vips(NULL);
+	pass(2100);
+	zebra_read();
+	ck_assert(kernel_mock_vip(&vip));
+	ck_assert_str_eq(status_text, "");
+	end();
+}
+END_TEST
+
 /* -- members -- */
+
+START_TEST(a_replay_within_a_connection_counts)
+{
+	begin_running();
+	ck_assert_uint_ne(owner_id(OWNER_1), 0);
+	config_send();
+	route_send(OWNER_2, true);
+	replay_end_send();
+	run();
+	ck_assert_uint_eq(owner_id(OWNER_1), 0);
+	ck_assert_uint_ne(owner_id(OWNER_2), 0);
+	end();
+}
+END_TEST
+
+/* A host that has just started hears of the others one by one. */
+START_TEST(nobody_is_known_to_be_absent_while_members_come)
+{
+	uint32_t id;
+
+	begin();
+	config_send();
+	replay_end_send();
+	answer(1, DIRECTORY_ABSENT, NULL);
+	answer(2, DIRECTORY_FOUND, OWNER_2);
+	id = stray(1);
+	run();
+	expect(id, KERNEL_DROP, 0);
+	member_add(OWNER_1);
+	id = stray(1);
+	run();
+	expect(id, KERNEL_DROP, 0);
+	id = stray(2);
+	run();
+	expect(id, KERNEL_DROP, 0);
+	member_add(OWNER_2);
+	id = stray(2);
+	run();
+	expect(id, KERNEL_DETOUR, owner_id(OWNER_2));
+	pass(REACH_LEARN_MS);
+	id = stray(1);
+	run();
+	expect(id, KERNEL_LOCAL, 0);
+	end();
+}
+END_TEST
 
 START_TEST(what_a_replay_does_not_confirm_is_gone)
 {
@@ -539,8 +631,12 @@ UNIT_MAIN("daemon", it_runs_when_the_configuration_is_complete,
 	  a_change_that_fails_leaves_the_last_one_in_effect,
 	  a_prefix_that_is_not_here_is_no_problem, a_prefix_is_held_until_its_last_session_ended,
 	  a_new_prefix_brings_the_sessions_that_it_has, a_prefix_that_goes_takes_its_pins_along,
-	  a_translated_prefix_is_refused_with_a_reason, what_a_replay_does_not_confirm_is_gone,
-	  a_replay_that_breaks_off_takes_nothing, when_all_are_gone_this_host_is_the_isolated_one,
+	  a_translated_prefix_is_refused_with_a_reason,
+	  a_prefix_of_the_other_family_is_refused_alone,
+	  a_prefix_that_the_kernel_does_not_take_is_tried_again,
+	  a_replay_within_a_connection_counts, nobody_is_known_to_be_absent_while_members_come,
+	  what_a_replay_does_not_confirm_is_gone, a_replay_that_breaks_off_takes_nothing,
+	  when_all_are_gone_this_host_is_the_isolated_one,
 	  the_pins_of_a_member_that_is_gone_go_at_once,
 	  an_owner_that_goes_between_answer_and_verdict_gets_nothing,
 	  sessions_are_published_until_the_kernel_forgot_them,

@@ -257,6 +257,29 @@ START_TEST(absent_is_proven_by_all)
 }
 END_TEST
 
+START_TEST(too_many_look_ups_do_not_ask_all)
+{
+	setup();
+	view.too_many = true;
+	next(0);
+	for (int i = 0; i < 3 && !step.done; i++) {
+		for (uint16_t id = 0; id < MEMBERS; id++)
+			reply(id, GET_MISS, 0, 0);
+		next(10);
+	}
+	expect(DIRECTORY_TIMED_OUT);
+	ck_assert(step.limited);
+	ck_assert_uint_le(lookup.messages, 3);
+	/* What the replicas know is found all the same. */
+	setup();
+	view.too_many = true;
+	next(0);
+	reply(3, GET_CLAIM, 3, 1);
+	next(10);
+	expect_found(3);
+}
+END_TEST
+
 START_TEST(last_one_claims)
 {
 	for (uint16_t owner = 0; owner < MEMBERS; owner++) {
@@ -536,8 +559,8 @@ END_TEST
 
 UNIT_MAIN("lookup", primary_answers, an_owner_is_asked_until_it_is_heard,
 	  an_owner_that_is_heard_again_settles_first, an_owner_that_disowns_is_not_found, hedges,
-	  replicas_are_silent, absent_is_proven_by_all, last_one_claims,
-	  incomplete_ring_proves_nothing, member_leaves, disowned_record, claim_beats_record,
-	  refused_owner_is_not_believed, stale_record_of_this_host, owner_that_is_no_member,
-	  local_replica_first, silent_replica_last, ring_of_one, unasked_answers_do_not_count,
-	  never_wrong)
+	  replicas_are_silent, absent_is_proven_by_all, too_many_look_ups_do_not_ask_all,
+	  last_one_claims, incomplete_ring_proves_nothing, member_leaves, disowned_record,
+	  claim_beats_record, refused_owner_is_not_believed, stale_record_of_this_host,
+	  owner_that_is_no_member, local_replica_first, silent_replica_last, ring_of_one,
+	  unasked_answers_do_not_count, never_wrong)

@@ -43,7 +43,7 @@ static void on_refused(void *arg, const struct in6_addr *member, const struct fl
 	((struct node *)arg)->refused++;
 }
 
-static bool has_session(void *arg, const struct flow *flow)
+static int has_session(void *arg, const struct flow *flow)
 {
 	return ((struct node *)arg)->knows;
 }
@@ -212,6 +212,26 @@ START_TEST(three_members)
 }
 END_TEST
 
+/* The former owner has not seen yet that its session ended (TIME_WAIT): the port lives elsewhere.
+ */
+START_TEST(the_newer_session_of_a_port_is_found)
+{
+	setup();
+	for (uint16_t port = 1000; port < 1016; port++) {
+		struct flow flow = unit_flow(port);
+
+		ck_assert(directory_publish(node[0].directory, &flow));
+		turn(20);
+		ck_assert(directory_publish(node[1].directory, &flow));
+		turn(20);
+		get(2, &flow);
+		ck_assert_int_eq(result.answer, DIRECTORY_FOUND);
+		ck_assert(address_equal(&result.owner, &node[1].address));
+	}
+	teardown();
+}
+END_TEST
+
 START_TEST(lost_member_is_in_doubt_first)
 {
 	struct flow flow = unit_flow(1000);
@@ -364,5 +384,6 @@ START_TEST(errors_name_cause)
 }
 END_TEST
 
-UNIT_MAIN("onehop", three_members, lost_member_is_in_doubt_first, no_routes_prove_nothing,
-	  clock_went_back, errors_name_cause)
+UNIT_MAIN("onehop", three_members, the_newer_session_of_a_port_is_found,
+	  lost_member_is_in_doubt_first, no_routes_prove_nothing, clock_went_back,
+	  errors_name_cause)

@@ -33,9 +33,8 @@ static struct published_entry *add(uint32_t number, uint64_t version)
 	struct record_key key = key_make(number);
 	struct flow flow = unit_flow((uint16_t)(1 + number % 60000));
 	struct published_entry *entry;
-	bool exists;
 
-	entry = published_add(&published, &key, &flow, version, 0, &exists);
+	entry = published_add(&published, &key, &flow, version, 0);
 	if (entry)
 		published_place(&published, entry, &ring, 0);
 	return entry;
@@ -259,5 +258,4 @@ START_TEST(alone)
 END_TEST
 
 UNIT_MAIN("published", until_confirmed, confirmation_must_fit, only_what_moved, ends_everywhere,
-	  new_epoch, alone,
-	  the_last_askers_are_remembered_once)
+	  new_epoch, alone, the_last_askers_are_remembered_once)

@@ -24,6 +24,29 @@ START_TEST(one_lost_member_is_gone_at_once)
 }
 END_TEST
 
+START_TEST(members_are_learned_until_none_is_new)
+{
+	begin();
+	ck_assert(reach_is_learning(&reach, 100, 100 + REACH_RETURN_MS - 1));
+	ck_assert(!reach_is_learning(&reach, 100, 100 + REACH_RETURN_MS));
+	reach_update(&reach, (struct in6_addr[]){a}, 1, 70000);
+	ck_assert(reach_is_learning(&reach, 100, 70000));
+	reach_update(&reach, (struct in6_addr[]){a, b}, 2, 71000);
+	ck_assert(reach_is_learning(&reach, 100, 71000 + REACH_LEARN_MS - 1));
+	ck_assert(!reach_is_learning(&reach, 100, 71000 + REACH_LEARN_MS));
+	/* Later ones have a hello to give, and time for it. */
+	reach_update(&reach, (struct in6_addr[]){a, b, c}, 3, 80000);
+	ck_assert(!reach_is_learning(&reach, 100, 80000));
+
+	/* After a restart those of before are no news. */
+	begin();
+	reach_adopt(&reach, &a, 1);
+	reach_update(&reach, (struct in6_addr[]){a}, 1, 500);
+	ck_assert(reach_is_learning(&reach, 1, 500 + REACH_LEARN_MS - 1));
+	ck_assert(!reach_is_learning(&reach, 1, 500 + REACH_LEARN_MS));
+}
+END_TEST
+
 START_TEST(all_lost_at_once_is_our_isolation)
 {
 	begin();
@@ -85,6 +108,7 @@ START_TEST(nobody_at_the_start_is_no_isolation)
 }
 END_TEST
 
-UNIT_MAIN("reach", one_lost_member_is_gone_at_once, all_lost_at_once_is_our_isolation,
-	  members_may_come_back_one_by_one, one_that_came_back_can_be_lost_again,
-	  a_lost_member_is_in_doubt_for_a_moment, nobody_at_the_start_is_no_isolation)
+UNIT_MAIN("reach", members_are_learned_until_none_is_new, one_lost_member_is_gone_at_once,
+	  all_lost_at_once_is_our_isolation, members_may_come_back_one_by_one,
+	  one_that_came_back_can_be_lost_again, a_lost_member_is_in_doubt_for_a_moment,
+	  nobody_at_the_start_is_no_isolation)

@@ -58,8 +58,9 @@ struct directory_handlers {
 	void (*members_changed)(void *arg);
 	/* *member* got a segment of *flow* through our detour and has no such session. */
 	void (*refused)(void *arg, const struct in6_addr *member, const struct flow *flow);
-	/* Another member asks: does this host's kernel know the session, any state but LISTEN? */
-	bool (*has_session)(void *arg, const struct flow *flow);
+	/* Does this host's kernel know the session, any state but LISTEN and TIME_WAIT? 1: yes; 0: no;
+	 * -1: it cannot be found out. */
+	int (*has_session)(void *arg, const struct flow *flow);
 };
 
 /* Could it be opened so, as far as options and key can tell? Returns 0, or -1 with *error* as below. */
@@ -87,7 +88,8 @@ bool directory_is_member(struct directory *directory, const struct in6_addr *add
 /*
  * publish: this host owns the session; sent to the replicas until they acknowledged, again when the
  * ring moves the record. withdraw: it ended; the record is deleted wherever it is still ours and of
- * this version. Both return at once. publish returns false if the session was published already.
+ * this version. Both return at once. publish returns false if the session was published already,
+ * or there is no memory.
  */
 bool directory_publish(struct directory *directory, const struct flow *flow);
 void directory_withdraw(struct directory *directory, const struct flow *flow);

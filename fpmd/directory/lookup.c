@@ -232,6 +232,13 @@ void lookup_next(struct lookup *lookup, const struct lookup_view *view, uint64_t
 		return;
 	}
 	if (!lookup->asking_all && (late || !ask_replicas(lookup, view, now_us, step))) {
+		/* Floods of made-up segments must not become questions to everybody. */
+		if (view->too_many) {
+			finish(step, DIRECTORY_TIMED_OUT);
+			step->limited = true;
+			return;
+		}
+		step->asks_all = true;
 		lookup->asking_all = true;
 		lookup->all_us = now_us;
 	}

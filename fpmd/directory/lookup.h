@@ -8,11 +8,10 @@
  *   confirm:  the owner is asked until it claims (or disowns) the session, so that its segments
  *             wait here, not get lost, while the network still looks for a path to it; an owner
  *             that is silent, or stays so, is believed by the record
- *   all:      on a miss of all replicas, or their silence, each member of the ring is asked that
- * was not asked yet. A claim (it has the session itself) is the answer at once. A record counts
- *             after a short wait for claims, and not if its owner answered that it has no such
- * session. absent:   only when each member of the ring answered with a miss and the ring is known
- * entirely
+ *   all:      on a miss of all replicas, or their silence, each other member of the ring is asked,
+ *             if the view allows it. A claim (it has the session itself) is the answer at once. A
+ *             record counts after a short wait for claims, and not if its owner disowned it
+ *   absent:   only when each member of the ring missed, and the ring is known entirely
  *
  * A member that misses has looked into its records and into its kernel.
  */
@@ -43,6 +42,7 @@ struct lookup_view {
 	const struct member_bits *silent;
 	uint16_t members;	   /* ids are below */
 	bool incomplete;	   /* see member_set_incomplete() */
+	bool too_many;		   /* as many look-ups as may be have asked all members lately */
 	const uint64_t *settle_us; /* by id: no owner is found before; NULL: none has to settle */
 };
 
@@ -72,8 +72,10 @@ struct lookup {
 struct lookup_step {
 	struct member_bits ask; /* MEMBER_LOCAL: answer it from this host, now */
 	bool any;
-	int unheard; /* a member that did not answer several times, it has to settle; or -1 */
+	bool asks_all; /* from now on all members */
+	int unheard;   /* a member that did not answer several times, it has to settle; or -1 */
 	bool done;
+	bool limited;		      /* it timed out at once: view->too_many */
 	enum directory_answer answer; /* when done; the owner is in the lookup */
 	uint64_t wake_us;
 };

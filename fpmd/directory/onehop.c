@@ -112,13 +112,33 @@ static void sweep_moved(struct directory *directory, uint64_t now_ms)
 	directory->sweep_left -= budget;
 }
 
+static void tell_silent(struct directory *directory, uint64_t now_ms)
+{
+	const struct member_bits before = directory->members.silent;
+	unsigned int changed = member_set_tick(&directory->members, now_ms);
+	char text[ADDRESS_TEXT_SIZE];
+
+	for (uint16_t id = 1; changed != 0 && id < directory->members.count; id++) {
+		if (member_bits_has(&directory->members.silent, id) &&
+		    !member_bits_has(&before, id))
+			log_warn(
+				"directory: member %s does not answer: until it does, nobody can be told "
+				"that a session does not exist",
+				address_text(&directory->members.member[id].address, text));
+	}
+	apply_changes(directory, changed);
+}
+
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct directory *directory = arg;
 	uint64_t now_ms = onehop_now_ms();
 
+	directory->ask_all_left += ASK_ALL_PER_TICK;
+	if (directory->ask_all_left > ASK_ALL_MAX)
+		directory->ask_all_left = ASK_ALL_MAX;
 	transport_tick(directory->transport, now_ms);
-	apply_changes(directory, member_set_tick(&directory->members, now_ms));
+	tell_silent(directory, now_ms);
 	if (now_ms >= directory->heard_told_ms + 1000) {
 		directory->heard_told_ms = now_ms;
 		for (uint16_t id = 1; id < directory->members.count; id++) {
@@ -174,9 +194,11 @@ static void on_message(void *arg, uint16_t member, uint8_t type, const uint8_t *
 static void note_silence_end(struct directory *directory, uint16_t id, uint64_t now_ms)
 {
 	const struct member *member = &directory->members.member[id];
+	char text[ADDRESS_TEXT_SIZE];
 
 	if (!member->silent)
 		return;
+	log_info("directory: member %s answers again", address_text(&member->address, text));
 	if (now_ms - member->heard_ms > (uint64_t)directory->options.record_lifetime_s * 500)
 		published_forget(&directory->published, id, false);
 	published_hurry(&directory->published);
@@ -196,6 +218,7 @@ static void on_proven(void *arg, uint16_t id, uint64_t epoch, bool restarted)
 {
 	struct directory *directory = arg;
 	uint64_t now_ms = onehop_now_ms();
+	unsigned int changed;
 	char text[ADDRESS_TEXT_SIZE];
 
 	note_silence_end(directory, id, now_ms);
@@ -208,7 +231,11 @@ static void on_proven(void *arg, uint16_t id, uint64_t epoch, bool restarted)
 				  now_ms);
 		onehop_pump_soon(directory);
 	}
-	apply_changes(directory, member_set_proven(&directory->members, id, epoch, now_ms));
+	changed = member_set_proven(&directory->members, id, epoch, now_ms);
+	if (changed & MEMBER_CHANGED_RING)
+		log_info("directory: member %s joins the ring",
+			 address_text(&directory->members.member[id].address, text));
+	apply_changes(directory, changed);
 }
 
 static uint64_t next_version(void *arg)
@@ -279,6 +306,7 @@ int directory_open(struct event_base *base, const struct directory_options *opti
 		directory_close(directory);
 		return -1;
 	}
+	directory->ask_all_left = ASK_ALL_MAX;
 	directory->boot = boot_make(0);
 	/* Versions of this boot are above those of boots before, if the clock did not go back. */
 	directory->hlc.last = directory->boot.epoch << 16;
@@ -408,6 +436,8 @@ size_t directory_counters(struct directory *directory, struct directory_counter 
 		 directory->counters.absent},
 		{"gets-timed-out", "look-ups without an answer in time",
 		 directory->counters.timed_out},
+		{"gets-limited", "of them at once, as too many had to ask all members",
+		 directory->counters.limited},
 		{"gets-refused", "look-ups not begun: too many at a time",
 		 directory->counters.overload},
 		{"get-requests", "requests sent for look-ups", directory->counters.requests},

@@ -27,6 +27,9 @@
 #define PUMP_ENTRIES 2048 /* per turn of the loop */
 #define PUMP_PAUSE_US 2000
 #define TICK_MS 100
+/* Look-ups that may ask all members: so many at once, and so many more in each tick. */
+#define ASK_ALL_MAX 4096
+#define ASK_ALL_PER_TICK 100
 
 struct pending; /* a look-up and who wants to know */
 
@@ -55,9 +58,10 @@ struct directory {
 	struct pending **pending; /* by slot */
 	uint16_t *free_slots;
 	size_t free_count;
-	uint16_t generation;
+	uint64_t generation;
 	struct pending *all;		 /* list */
 	struct pending *fresh;		 /* list: not started yet */
+	uint32_t ask_all_left;		 /* how many more look-ups may ask all members */
 	uint64_t settle_us[MEMBERS_MAX]; /* see struct lookup_view */
 	struct {
 		struct record_key key;
@@ -68,7 +72,7 @@ struct directory {
 	struct {
 		uint64_t published, withdrawn, puts_sent, deletes_sent, confirmed;
 		uint64_t puts_taken, deletes_taken, superseded, ahead, full, not_owner, swept;
-		uint64_t gets, found, absent, timed_out, overload, requests, answers_given;
+		uint64_t gets, found, absent, timed_out, limited, overload, requests, answers_given;
 		uint64_t answers_late, refuses_sent, refuses_taken, malformed, ring_changes;
 		uint64_t members_left_out, boots;
 	} counters;

@@ -59,15 +59,22 @@ static size_t disbelief_slot(const struct record_key *key)
 	return ((size_t)key->bytes[8] << 8 | key->bytes[9]) % DISBELIEFS;
 }
 
-/* This host's word on a flow: its kernel first, then its sessions and records. */
-static void answer_flow(struct directory *directory, const struct flow *flow,
+/* This host's word on a flow: its kernel first, then its sessions and records. False: the kernel
+ * cannot tell. */
+static bool answer_flow(struct directory *directory, const struct flow *flow,
 			const struct record_key *key, struct get_answer *answer)
 {
 	const struct published_entry *entry = published_find(&directory->published, key);
-	bool own = entry != NULL && !entry->ending;
+	bool stored = store_get(directory->store, key, &answer->record);
+	/* Below a newer record our session has ended (TIME_WAIT), unless the kernel knows better.
+	 */
+	int own = entry != NULL && !entry->ending &&
+		  !(stored && answer->record.version > entry->version);
 
 	if (!own && directory->handlers.has_session != NULL)
 		own = directory->handlers.has_session(directory->arg, flow);
+	if (own < 0)
+		return false;
 	if (own) {
 		answer->status = GET_CLAIM;
 		answer->record = (struct record){
@@ -76,9 +83,10 @@ static void answer_flow(struct directory *directory, const struct flow *flow,
 			.version = entry != NULL ? entry->version : directory->hlc.last,
 			.owner_epoch = directory->boot.epoch,
 		};
-		return;
+	} else {
+		answer->status = stored ? GET_RECORD : GET_MISS;
 	}
-	answer->status = store_get(directory->store, key, &answer->record) ? GET_RECORD : GET_MISS;
+	return true;
 }
 
 static void finish(struct pending *pending, const struct lookup_step *step)
@@ -146,13 +154,16 @@ static bool advance(struct pending *pending)
 			.silent = &directory->members.silent,
 			.members = directory->members.count,
 			.incomplete = member_set_incomplete(&directory->members, now_us / 1000),
+			.too_many = directory->ask_all_left == 0,
 			.settle_us = directory->settle_us,
 		};
 
 		lookup_next(&pending->lookup, &view, now_us, &step);
 		if (step.unheard >= 0)
 			directory->settle_us[step.unheard] = now_us + LOOKUP_SETTLE_US;
+		directory->ask_all_left -= step.asks_all;
 		if (step.done) {
+			directory->counters.limited += step.limited;
 			finish(pending, &step);
 			return true;
 		}
@@ -168,8 +179,10 @@ static bool advance(struct pending *pending)
 				continue;
 			}
 			local = true;
-			answer_flow(directory, &pending->flow, &pending->key, &answer);
-			take_answer(pending, MEMBER_LOCAL, &answer);
+			if (answer_flow(directory, &pending->flow, &pending->key, &answer))
+				take_answer(pending, MEMBER_LOCAL, &answer);
+			else
+				local = false;
 		}
 	} while (local);
 	if (step.wake_us > now_us) {
@@ -206,7 +219,7 @@ int directory_get(struct directory *directory, const struct flow *flow, unsigned
 	slot = directory->free_slots[--directory->free_count];
 	directory->pending[slot] = pending;
 	pending->directory = directory;
-	pending->request = (uint64_t)++directory->generation << 16 | slot;
+	pending->request = ++directory->generation << 16 | slot;
 	pending->flow = *flow;
 	pending->fn = fn;
 	pending->arg = arg;
@@ -272,7 +285,8 @@ void onehop_take_get(struct directory *directory, uint16_t member, const uint8_t
 	}
 	answer.request = get.request;
 	record_key_make(directory->keys.record_hash, &get.flow, &key);
-	answer_flow(directory, &get.flow, &key, &answer);
+	if (!answer_flow(directory, &get.flow, &key, &answer))
+		return;
 	if (answer.status == GET_CLAIM) {
 		struct published_entry *entry = published_find(&directory->published, &key);
 

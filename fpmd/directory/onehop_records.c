@@ -80,17 +80,12 @@ bool directory_publish(struct directory *directory, const struct flow *flow)
 {
 	struct published_entry *entry;
 	struct record_key key;
-	bool exists;
 
 	record_key_make(directory->keys.record_hash, flow, &key);
-	entry = published_find(&directory->published, &key);
-	if (entry != NULL && !entry->ending)
-		return false;
 	entry = published_add(&directory->published, &key, flow,
-			      hlc_next(&directory->hlc, onehop_wall_ms()), onehop_now_ms(),
-			      &exists);
+			      hlc_next(&directory->hlc, onehop_wall_ms()), onehop_now_ms());
 	if (entry == NULL)
-		return !exists;
+		return false;
 	directory->counters.published++;
 	published_place(&directory->published, entry, &directory->ring, MEMBER_LOCAL);
 	onehop_pump_soon(directory);

@@ -90,13 +90,11 @@ struct published_entry *published_find(const struct published *published,
 }
 
 struct published_entry *published_add(struct published *published, const struct record_key *key,
-				      const struct flow *flow, uint64_t version, uint64_t now_ms,
-				      bool *exists)
+				      const struct flow *flow, uint64_t version, uint64_t now_ms)
 {
 	struct published_entry *entry = published_find(published, key);
 
-	*exists = entry != NULL && !entry->ending;
-	if (*exists)
+	if (entry != NULL && !entry->ending)
 		return NULL;
 	if (entry != NULL) {
 		/* The port is used again before the deletion was done: a newer version of the same

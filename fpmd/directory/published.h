@@ -59,11 +59,10 @@ struct published_entry *published_find(const struct published *published,
 
 /*
  * A new session. Returns its entry, to be given its holders with published_place(); NULL: it is
- * there already (*exists*), or no memory.
+ * there already, or no memory.
  */
 struct published_entry *published_add(struct published *published, const struct record_key *key,
-				      const struct flow *flow, uint64_t version, uint64_t now_ms,
-				      bool *exists);
+				      const struct flow *flow, uint64_t version, uint64_t now_ms);
 
 /* The ring says who keeps the record. New holders make the entry due. */
 void published_place(struct published *published, struct published_entry *entry,

@@ -7,13 +7,6 @@
 
 #include "fpmd/directory/wire.h"
 
-static bool address_is_unicast(const struct in6_addr *a)
-{
-	if (address_is_ipv4(a))
-		return a->s6_addr[12] != 0 && a->s6_addr[12] < 224;
-	return !IN6_IS_ADDR_UNSPECIFIED(a) && !IN6_IS_ADDR_MULTICAST(a);
-}
-
 void record_encode(const struct record *record, uint8_t wire[RECORD_SIZE])
 {
 	memcpy(wire, record->key.bytes, 16);
@@ -52,11 +45,7 @@ int flow_decode(const uint8_t wire[FLOW_WIRE_SIZE], struct flow *flow)
 	flow->client_port = (uint16_t)wire_read(wire + 32, 2);
 	flow->vip_port = (uint16_t)wire_read(wire + 34, 2);
 	flow->protocol = wire[36];
-	if (flow->protocol != IPPROTO_TCP || flow->client_port == 0 || flow->vip_port == 0)
-		return -1;
-	if (address_is_ipv4(&flow->client) != address_is_ipv4(&flow->vip))
-		return -1;
-	return address_is_unicast(&flow->client) && address_is_unicast(&flow->vip) ? 0 : -1;
+	return flow_is_valid(flow) ? 0 : -1;
 }
 
 void record_key_make(const uint8_t hash_key[RECORD_HASH_SIZE], const struct flow *flow,

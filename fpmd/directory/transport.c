@@ -40,6 +40,7 @@ struct transport {
 	struct transport_handlers handlers;
 	void *arg;
 	struct peer *peer[MEMBERS_MAX];
+	uint64_t counter_floor; /* of peers to come: one of them may have had the key already */
 	struct {
 		uint16_t member;
 		uint8_t type;
@@ -103,6 +104,7 @@ static struct peer *peer_get(struct transport *transport, uint16_t member)
 	if (peer == NULL)
 		return NULL;
 	peer_init(peer, &transport->members->member[member].address);
+	peer->counter = transport->counter_floor;
 	transport->peer[member] = peer;
 	return peer;
 }
@@ -525,6 +527,7 @@ void transport_set_boot(struct transport *transport, struct boot boot)
 	flush_batches(transport);
 	send_queued(transport);
 	transport->boot = boot;
+	transport->counter_floor = 0;
 	for (size_t i = 0; i < MEMBERS_MAX; i++) {
 		if (transport->peer[i] == NULL)
 			continue;
@@ -538,6 +541,9 @@ void transport_forget(struct transport *transport, uint16_t member)
 {
 	if (transport->peer[member] == NULL)
 		return;
+	/* The host may come back under another id, and to the same key. */
+	if (transport->peer[member]->counter > transport->counter_floor)
+		transport->counter_floor = transport->peer[member]->counter;
 	peer_clear(transport->peer[member]);
 	free(transport->peer[member]);
 	transport->peer[member] = NULL;

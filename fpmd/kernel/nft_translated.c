@@ -223,9 +223,9 @@ static void found_tell(struct walk *walk, const struct root *root, const char *c
 		snprintf(ports, sizeof(ports), " port %u", port);
 	error_set(
 		walk->error,
-		"%s%s is translated by a NAT rule in table %s %.40s chain %.40s: connections that "
-		"end in containers cannot be kept; exclude the VIP there (ip daddr VIP accept) or "
-		"bind the published port to another address",
+		"%s%s is translated by a NAT rule in table %s %.24s chain %.32s and not served: "
+		"sessions in containers cannot be kept; exclude the VIP there (ip daddr VIP "
+		"accept) or publish the port on another address",
 		address_text(walk->vip, text), ports, family_text(root->family), root->table,
 		chain);
 }
@@ -317,8 +317,8 @@ static int connection_each(const struct nlmsghdr *message, void *arg)
 	    !proto[CTA_PROTO_DST_PORT])
 		return 0;
 	error_set(walk->error,
-		  "%s port %u is translated on this host (conntrack has such connections): "
-		  "connections that end in containers cannot be kept; see `conntrack -L -g`",
+		  "%s port %u is translated on this host (conntrack has such connections) and not "
+		  "served: sessions in containers cannot be kept; see `conntrack -L -g`",
 		  address_text(walk->vip, text),
 		  ntohs(mnl_attr_get_u16(proto[CTA_PROTO_DST_PORT])));
 	connections->count = 0;
