@@ -12,6 +12,8 @@
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <netlink/attr.h>
 
@@ -240,6 +242,27 @@ static int foreign_error(struct error *error)
 					      "remove or rename that device");
 }
 
+/* Asked before a device, and with it the owners' routes, goes for the sake of another port. */
+static bool port_is_taken(uint16_t port)
+{
+	struct sockaddr_in6 ipv6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+	struct sockaddr_in ipv4 = {.sin_family = AF_INET, .sin_port = htons(port)};
+	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0), zero = 0, status;
+
+	if (fd >= 0) {
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof(zero));
+		status = bind(fd, (struct sockaddr *)&ipv6, sizeof(ipv6));
+	} else {
+		fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		status = bind(fd, (struct sockaddr *)&ipv4, sizeof(ipv4));
+	}
+	/* A port that only the privileged may bind is no obstacle: the kernel binds it. */
+	status = status < 0 ? -errno : 0;
+	if (fd >= 0)
+		close(fd);
+	return status == -EADDRINUSE;
+}
+
 int tunnel_find(struct rtnl *rtnl, const struct kernel_options *options, bool *found,
 		struct error *error)
 {
@@ -249,7 +272,12 @@ int tunnel_find(struct rtnl *rtnl, const struct kernel_options *options, bool *f
 	if (status < 0)
 		return fail(rtnl, status, options, error);
 	*found = present.found;
-	return is_foreign(&present, options) ? foreign_error(error) : 0;
+	if (is_foreign(&present, options))
+		return foreign_error(error);
+	if (present.found && present.port != options->tunnel_port &&
+	    port_is_taken(options->tunnel_port))
+		return fail(rtnl, -EADDRINUSE, options, error);
+	return 0;
 }
 
 int tunnel_ensure(struct rtnl *rtnl, const struct kernel_options *options, unsigned int mtu,

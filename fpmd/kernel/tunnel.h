@@ -14,7 +14,10 @@ struct tunnel {
 	bool changed; /* it was there, but down or without its address */
 };
 
-/* Did an earlier fpmd leave one? A device of that name that is not ours is an error. */
+/*
+ * Did an earlier fpmd leave one? A device of that name that is not ours is an error, and so is a UDP
+ * port that it would have to move to and that something else has. Nothing is changed.
+ */
 int tunnel_find(struct rtnl *rtnl, const struct kernel_options *options, bool *found,
 		struct error *error);
 

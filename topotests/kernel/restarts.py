@@ -2,10 +2,11 @@
 """Starts, stops, deaths and refusals: what is taken over, kept and removed."""
 import json
 import signal
+import sys
 import time
 
-from lab import (CAPABILITIES, PORT, VIP, both, difference, expect, expect_refused, expect_round,
-                 moved_sessions, wait_until)
+from lab import (CAPABILITIES, PORT, VIP, Process, both, difference, expect, expect_refused,
+                 expect_round, moved_sessions, wait_until)
 
 
 def test_killed_and_started_again(lab):
@@ -133,3 +134,21 @@ def test_other_port_and_mask(lab):
         lab.end(driver)
     for name in "AB":
         expect("left on " + name, difference(before[name], lab.state(name)), "")
+
+
+def test_other_port_in_use(lab):
+    """It is refused before anything goes: the detours live on."""
+    _, (a, _) = both(lab, keep="all")
+    client = lab.client()
+    lab.move("B")
+    expect("opened", client.ask("open %s %d 30" % (VIP, PORT)), {"opened": 30, "failed": 0})
+    lab.move("A")
+    expect_round(client, {"B": 30})
+    lab.end(a)
+    lab.start(Process, "A", sys.executable, "-uc", "import socket, time; s = socket.socket("
+              "type=socket.SOCK_DGRAM); s.bind(('127.0.0.1', 4791)); print('bound'); "
+              "time.sleep(60)").wait("bound")
+    expect_refused(lab, "UDP port 4791 is in use", "--tunnel-port", "4791")
+    expect_round(client, {"B": 30})
+    expect("pins", len(lab.drive("A").ask("pins")), 30)
+    expect_round(client, {"B": 30})
