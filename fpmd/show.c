@@ -160,6 +160,23 @@ static void members_text(FILE *f, json_object *root)
 	}
 }
 
+/* More than an operator reads would hold up the loop, and zebra. */
+#define ROWS_MAX 10000
+
+static void add_count(json_object *root, uint64_t count)
+{
+	add_number(root, "count", count);
+	if (count > ROWS_MAX)
+		add_number(root, "listed", ROWS_MAX);
+}
+
+static void cut_note(FILE *f, json_object *root)
+{
+	if (number_of(root, "listed"))
+		fprintf(f, "only %llu of them are listed\n",
+			(unsigned long long)number_of(root, "listed"));
+}
+
 /* Pins */
 
 static json_object *pins_json(struct daemon *d)
@@ -169,7 +186,11 @@ static json_object *pins_json(struct daemon *d)
 	struct pin *pin, *next;
 
 	HASH_ITER (hh, d->pins.table, pin, next) {
-		json_object *o = json_object_new_object();
+		json_object *o;
+
+		if (json_object_array_length(list) == ROWS_MAX)
+			break;
+		o = json_object_new_object();
 
 		add_flow(o, &pin->flow);
 		add_address(o, "owner", &d->owners.table[pin->owner].address);
@@ -177,7 +198,7 @@ static json_object *pins_json(struct daemon *d)
 		add_number(o, "ageMsec", now - pin->since_ms);
 		json_object_array_add(list, o);
 	}
-	add_number(root, "count", pins_count(&d->pins));
+	add_count(root, pins_count(&d->pins));
 	add_number(root, "max", d->pins.max);
 	json_object_object_add(root, "pins", list);
 	return root;
@@ -204,6 +225,7 @@ static void pins_text(FILE *f, json_object *root)
 {
 	fprintf(f, "%llu pins, at most %llu\n", (unsigned long long)number_of(root, "count"),
 		(unsigned long long)number_of(root, "max"));
+	cut_note(f, root);
 	flow_list_text(f, list_of(root, "pins"), "Owner", "owner");
 }
 
@@ -211,8 +233,11 @@ static void pins_text(FILE *f, json_object *root)
 
 static void add_session(void *arg, const struct flow *flow, uint64_t age_ms)
 {
-	json_object *o = json_object_new_object();
+	json_object *o;
 
+	if (json_object_array_length(arg) == ROWS_MAX)
+		return;
+	o = json_object_new_object();
 	add_flow(o, flow);
 	add_number(o, "ageMsec", age_ms);
 	json_object_array_add(arg, o);
@@ -222,7 +247,7 @@ static json_object *sessions_json(struct daemon *d)
 {
 	json_object *root = json_object_new_object(), *list = json_object_new_array();
 
-	add_number(root, "count", daemon_running(d) ? directory_published_count(d->directory) : 0);
+	add_count(root, daemon_running(d) ? directory_published_count(d->directory) : 0);
 	add_number(root, "closing", closings_count(&d->closings));
 	if (daemon_running(d))
 		directory_published_each(d->directory, add_session, list);
@@ -235,6 +260,7 @@ static void sessions_text(FILE *f, json_object *root)
 	fprintf(f, "%llu sessions of this host are published, %llu of them are closing\n",
 		(unsigned long long)number_of(root, "count"),
 		(unsigned long long)number_of(root, "closing"));
+	cut_note(f, root);
 	flow_list_text(f, list_of(root, "sessions"), "", NULL);
 }
 

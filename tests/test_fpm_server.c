@@ -39,14 +39,14 @@ START_TEST(show_answers_in_text_and_json)
 	struct flow flow = unit_flow(9000);
 
 	begin();
-	config.pins_max = 10000;
+	config.pins_max = 20000;
 	config_send();
 	replay_end_send();
 	member_add(OWNER_1);
 	detour(1, OWNER_1);
 	kernel_mock_session_open(&flow);
 	memory_directory_hold(d->directory); /* their checks */
-	for (uint16_t port = 2; port <= 3000; port++) {
+	for (uint16_t port = 2; port <= 12000; port++) {
 		flow = unit_flow(port);
 		kernel_mock_pin_put(&flow, 1);
 		rescue_adopt_pin(d, &flow, 1);
@@ -54,9 +54,11 @@ START_TEST(show_answers_in_text_and_json)
 	show_all();
 	root = show_json(HOLDFAST__SHOW_REQUEST__TOPIC__PINS);
 	ck_assert(json_object_object_get_ex(root, "pins", &list));
-	ck_assert_uint_eq(json_object_array_length(list), 3000);
+	ck_assert_uint_eq(json_object_array_length(list), 10000);
+	ck_assert(json_object_object_get_ex(root, "listed", &value));
+	ck_assert_int_eq(json_object_get_int(value), 10000);
 	ck_assert(json_object_object_get_ex(root, "count", &value));
-	ck_assert_int_eq(json_object_get_int(value), 3000);
+	ck_assert_int_eq(json_object_get_int(value), 12000);
 	json_object_put(root);
 
 	root = show_json(HOLDFAST__SHOW_REQUEST__TOPIC__COUNTERS);

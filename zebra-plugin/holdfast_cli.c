@@ -22,6 +22,8 @@
 #include "zebra-plugin/holdfast_write.h"
 
 #define APPLY_MS 100
+/* Without a line of ours for so long after zebra's start there is no configuration any more. */
+#define UNCONFIGURED_MS 60000
 
 static holdfast_loop *main_loop;
 static struct holdfast_config config, defaults;
@@ -407,6 +409,7 @@ void holdfast_cli_init(holdfast_loop *loop)
 	holdfast_config_init(&config);
 	holdfast_config_init(&defaults);
 
+	holdfast_add_timer_ms(main_loop, apply, NULL, UNCONFIGURED_MS, &t_apply);
 	install_node(&holdfast_node);
 	install_default(HOLDFAST_NODE);
 	install_element(CONFIG_NODE, &holdfast_cmd);

@@ -214,6 +214,8 @@ static bool range_send(const struct holdfast_prefix *range, size_t *budget)
 		}
 		routes.last = node->p;
 		go_on = node_send(node);
+		if (holdfast_fpm_queue_fill() > QUEUE_FILL_MAX)
+			*budget = 1; /* the last one of this step */
 		node = route_next(node);
 	}
 	if (node) {

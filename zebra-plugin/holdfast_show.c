@@ -19,6 +19,7 @@
 #define SLOTS 8
 #define TEXT_MAX ((size_t)16 * 1024 * 1024)
 #define ANSWER_MS 2000
+#define READER_MS 60000 /* a pager may keep vtysh from reading for so long */
 
 struct show {
 	atomic_bool used;
@@ -30,7 +31,7 @@ struct show {
 	bool asked, done, cut, in_line;
 	char *text;
 	size_t size, capacity, sent;
-	holdfast_event *t_answer, *t_write;
+	holdfast_event *t_answer, *t_write, *t_reader;
 };
 
 static struct show shows[SLOTS];
@@ -42,6 +43,7 @@ static void show_release(struct show *show)
 {
 	holdfast_event_off(show->t_answer);
 	holdfast_event_off(show->t_write);
+	holdfast_event_off(show->t_reader);
 	if (show->fd >= 0)
 		close(show->fd);
 	free(show->text);
@@ -98,8 +100,14 @@ static void text_print(struct show *show, const char *format, ...)
 	text_append(show, line, strlen(line));
 }
 
+static void reader_gave_up(holdfast_event *event)
+{
+	show_release(HOLDFAST_EVENT_ARG(event));
+}
+
 static void show_flush(struct show *show)
 {
+	holdfast_event_off(show->t_reader);
 	while (show->sent < show->size) {
 		ssize_t written = send(show->fd, show->text + show->sent, show->size - show->sent,
 				       MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -107,6 +115,8 @@ static void show_flush(struct show *show)
 		if (written < 0 && ERRNO_IO_RETRY(errno)) {
 			holdfast_add_write(holdfast_fpm_loop(), show_write, show, show->fd,
 					   &show->t_write);
+			holdfast_add_timer_ms(holdfast_fpm_loop(), reader_gave_up, show, READER_MS,
+					      &show->t_reader);
 			return;
 		}
 		if (written < 0) {
@@ -358,7 +368,7 @@ void holdfast_show_stop(void)
 	for (show = shows; show < shows + SLOTS; show++) {
 		if (!atomic_load(&show->used))
 			continue;
-		show->t_answer = show->t_write = NULL;
+		show->t_answer = show->t_write = show->t_reader = NULL;
 		show_release(show);
 	}
 }
@@ -409,7 +419,9 @@ int holdfast_show_begin(struct vty *vty, enum holdfast_topic topic, bool json)
 		if (!atomic_load(&show->used))
 			break;
 	if (show == shows + SLOTS) {
-		vty_out(vty, "%% %d show requests wait for fpmd already: try again\n", SLOTS);
+		vty_out(vty,
+			"%% %d show requests wait already, for fpmd or for a pager: try again\n",
+			SLOTS);
 		return CMD_WARNING;
 	}
 	memset(show, 0, sizeof(*show));
