@@ -64,8 +64,8 @@ class Holdfast:
     def _socket(self, network, server):
         return network.directory(server) / "fpmd.sock"
 
-    def start(self, network, server):
-        argv = [self.fpmd, "--user", "frr", "--socket", self._socket(network, server)]
+    def start(self, network, server, wrapper=()):
+        argv = [*wrapper, self.fpmd, "--user", "frr", "--socket", self._socket(network, server)]
         self.processes[server] = network.run.spawn(server, argv, f"{server}/fpmd.log")
 
     def retire(self, network, server):

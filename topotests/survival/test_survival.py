@@ -279,6 +279,55 @@ def test_an_isolated_server_keeps_its_pins(clos):
     Outcome(clos, client).all_lived(but=server)
 
 
+def test_a_missing_capability_is_told(clos):
+    """fpmd starts again without CAP_BPF: zebra shows why it does not run, what the kernel has goes on."""
+    client = clos.connect()
+    detour_some(clos, clos.topology.servers[4].name)
+    server = busiest(clos)
+    pins, kernel = clos.pins(server), clos.kernel_pins(server)
+    clos.holdfast.kill(clos.network, server)
+    clos.holdfast.start(clos.network, server, ["setpriv", "--bounding-set=-bpf"])
+
+    def problems():
+        return (clos.holdfast.ask(clos.network, server, "") or {}).get("problems")
+
+    told = eventually(problems)
+    assert len(told) == 1 and "CAP_BPF" in told[0] and "\n" not in told[0], told
+    assert pins and clos.kernel_pins(server) == kernel
+    clos.holdfast.kill(clos.network, server)
+    clos.holdfast.start(clos.network, server)
+    clos.holdfast.await_ready(clos.network)
+    assert not problems() and clos.pins(server).items() >= pins.items()
+    Outcome(clos, client).all_lived()
+
+
+def test_a_translated_vip_is_told(clos):
+    """What is published to containers cannot be kept; it is refused, and nothing is lost by that."""
+    client = clos.connect()
+    server = clos.topology.servers[0].name
+    table = f"""table ip published {{
+chain prerouting {{
+	type nat hook prerouting priority dstnat;
+	ip daddr {topology.VIP} tcp dport 8080 dnat to 172.17.0.2:80
+}}
+}}
+"""
+    clos.run.execute(server, ["nft", "-f", "-"], input=table)
+    look_again = ["holdfast", "pins check-interval 59"], ["holdfast", "no pins check-interval"]
+    with clos.network.vty(server, "zebra") as vty:
+        vty.configure(look_again[0])
+    summary = eventually(lambda: (shown := clos.show(server, "")) and shown["problems"] and shown)
+    assert len(summary["problems"]) == 1, summary
+    assert f"{topology.VIP} port 8080 is translated by a NAT rule" in summary["problems"][0]
+    assert summary["vips"][0]["refused"] == summary["problems"][0] and not summary["vips"][0]["served"]
+    clos.run.execute(server, ["nft", "delete", "table", "ip", "published"])
+    with clos.network.vty(server, "zebra") as vty:
+        vty.configure(look_again[1])
+    assert eventually(lambda: not clos.show(server, "")["problems"])
+    assert clos.show(server, "")["vips"][0]["served"]
+    Outcome(clos, client).all_lived()
+
+
 def test_removal(clos):
     """After the grace time the kernel is as it was before; entered again, all is in service again."""
     client = clos.connect()
