@@ -329,10 +329,13 @@ int main(int argc, char **argv)
 	static struct node node;
 	struct error error;
 
-	if (argc != 3 || address_parse(argv[1], &options.local) != 0) {
-		fprintf(stderr, "usage: directory_node ADDRESS KEY-FILE\n");
+	if (argc < 3 || argc > 4 || address_parse(argv[1], &options.local) != 0) {
+		fprintf(stderr,
+			"usage: directory_node ADDRESS KEY-FILE [RECORD-LIFETIME-SECONDS]\n");
 		return 2;
 	}
+	if (argc == 4)
+		options.record_lifetime_s = (uint32_t)atoi(argv[3]);
 	snprintf(options.key_file, sizeof(options.key_file), "%s", argv[2]);
 	log_open(true);
 	setvbuf(stdout, NULL, _IOLBF, 0);

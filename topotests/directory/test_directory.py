@@ -44,9 +44,9 @@ class Member:
         self.process = None
         self.start()
 
-    def start(self, expect="ready"):
+    def start(self, expect="ready", lifetime_s=600):
         self.process = subprocess.Popen(
-            ["ip", "netns", "exec", self.namespace, NODE, self.address, self.key_file],
+            ["ip", "netns", "exec", self.namespace, NODE, self.address, self.key_file, str(lifetime_s)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
         assert self.process.stdout.readline().strip() == expect
 
@@ -249,6 +249,25 @@ def test_death_and_new_epoch(group):
     result = group[3].get(500, 300)
     assert result["absent"] == 300, result
     assert group[8].get(0, 300)["found"] == 300
+
+
+@pytest.mark.parametrize("group", [4], indirect=True)
+def test_records_of_an_owner_that_is_not_heard_of_expire(group):
+    for member in group.members:
+        member.kill()
+        member.start(lifetime_s=2)
+    group.route(range(1, 5))
+    group.wait_ring(4)
+    group[1].do("publish 0 200")
+    group[2].do("publish 500 200")
+    group.settle(1, 2)
+    assert group[3].states()[address(1)][2] > 0
+    group[1].kill()
+    # Twice its lifetime: the other owner is heard of, so its records live.
+    assert wait_for(lambda: not any(group[n].states()[address(1)][2] for n in (2, 3, 4)))
+    time.sleep(2)
+    assert group[3].get(500, 200)["found"] == 200
+    assert group[3].get(0, 5, 300)["timed_out"] == 5
 
 
 @pytest.mark.parametrize("group", [8], indirect=True)
