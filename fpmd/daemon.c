@@ -60,6 +60,14 @@ void daemon_problem(struct daemon *d, enum problem problem, const char *format, 
 	send_status(d);
 }
 
+static void kernel_problem(void *arg, const char *text)
+{
+	if (text)
+		daemon_problem(arg, PROBLEM_KERNEL, "the kernel cannot be put right: %s", text);
+	else
+		daemon_problem(arg, PROBLEM_KERNEL, NULL);
+}
+
 static void addresses_changed(void *arg)
 {
 	vips_look(arg, VIPS_CHANGED);
@@ -75,6 +83,7 @@ static const struct kernel_handlers kernel_handlers = {
 	.sessions_lost = sessions_lost,
 	.stray = rescue_stray,
 	.addresses_changed = addresses_changed,
+	.problem = kernel_problem,
 };
 
 static const struct directory_handlers directory_handlers = {

@@ -75,6 +75,11 @@ static void on_addresses(void *arg)
 	puts("");
 }
 
+static void on_problem(void *arg, const char *text)
+{
+	printf("problem %s\n", text ? text : "none");
+}
+
 static void on_stray(void *arg, const struct kernel_stray *stray)
 {
 	struct driver *driver = arg;
@@ -106,6 +111,7 @@ static const struct kernel_handlers handlers = {
 	.sessions_lost = on_lost,
 	.stray = on_stray,
 	.addresses_changed = on_addresses,
+	.problem = on_problem,
 };
 
 static void print_pin(void *arg, const struct flow *flow, uint16_t owner)

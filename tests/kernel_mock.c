@@ -242,6 +242,11 @@ void kernel_mock_addresses_changed(void)
 		world.open->handlers.addresses_changed(world.open->arg);
 }
 
+void kernel_mock_problem(const char *text)
+{
+	world.open->handlers.problem(world.open->arg, text);
+}
+
 void kernel_mock_translate(const struct in6_addr *vip, const char *text)
 {
 	struct mock_address *address = address_get(vip);

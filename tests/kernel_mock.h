@@ -39,6 +39,8 @@ void kernel_mock_events_lost(void);
 /* Local addresses; kernel_mock_addresses_changed() tells the handlers. */
 void kernel_mock_address(const struct in6_addr *address, bool local);
 void kernel_mock_addresses_changed(void);
+/* Something cannot be put right; NULL: it is. */
+void kernel_mock_problem(const char *text);
 /* The host translates the VIP, by *text*; NULL: no more. */
 void kernel_mock_translate(const struct in6_addr *vip, const char *text);
 

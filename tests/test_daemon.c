@@ -242,6 +242,22 @@ START_TEST(a_change_that_fails_leaves_the_last_one_in_effect)
 }
 END_TEST
 
+START_TEST(a_kernel_that_cannot_be_put_right_is_told)
+{
+	begin_running();
+	kernel_mock_problem("up0: no");
+	run();
+	zebra_read();
+	ck_assert_ptr_nonnull(strstr(status_text, "cannot be put right: up0: no"));
+	ck_assert(daemon_running(d));
+	kernel_mock_problem(NULL);
+	run();
+	zebra_read();
+	ck_assert_str_eq(status_text, "");
+	end();
+}
+END_TEST
+
 /* -- VIPs -- */
 
 START_TEST(a_prefix_that_is_not_here_is_no_problem)
@@ -622,6 +638,7 @@ START_TEST(lost_events_are_made_good)
 END_TEST
 
 UNIT_MAIN("daemon", it_runs_when_the_configuration_is_complete,
+	  a_kernel_that_cannot_be_put_right_is_told,
 	  hostile_configuration_is_refused_and_the_last_one_stays,
 	  a_problem_is_tried_again_until_it_is_solved,
 	  an_empty_configuration_ends_the_problems_of_the_last,

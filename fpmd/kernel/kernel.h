@@ -67,6 +67,9 @@ struct kernel_handlers {
 	void (*stray)(void *arg, const struct kernel_stray *stray);
 	/* Local addresses changed: ask kernel_address_is_local() again. */
 	void (*addresses_changed)(void *arg);
+	/* Something of ours that others changed cannot be put right and is tried again; NULL: all is
+	 * right. Also called when nothing is new. */
+	void (*problem)(void *arg, const char *text);
 };
 
 /*

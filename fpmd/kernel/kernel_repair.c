@@ -58,13 +58,12 @@ static unsigned int tunnel_mtu(const struct kernel *kernel)
 	return mtu < MTU_MIN + overhead ? MTU_MIN : mtu - overhead;
 }
 
-static int repair_tunnel(struct kernel *kernel, bool first, bool *created, struct error *error)
+static int repair_tunnel(struct kernel *kernel, bool first, struct error *error)
 {
 	if (tunnel_ensure(&kernel->rtnl, &kernel->options, tunnel_mtu(kernel), &kernel->tunnel,
 			  error) < 0)
 		return -1;
 	kernel->routes.tunnel_index = kernel->tunnel.index;
-	*created = kernel->tunnel.created;
 	tell(kernel, first, REPAIR_TUNNEL, kernel->tunnel.created || kernel->tunnel.changed);
 	return forwarding_tunnel(LAYOUT_TUNNEL, error);
 }
@@ -73,28 +72,22 @@ static int repair_filters(struct kernel *kernel, bool first, struct error *error
 {
 	size_t attached = 0;
 	int status = bpf_attach(kernel->bpf, kernel->tunnel.index, BPF_TUNNEL, error);
+	int result = status < 0 ? -1 : 0;
 
-	if (status < 0)
-		return -1;
-	attached += (size_t)status;
+	attached += status > 0;
 	for (size_t i = 0; i < kernel->devices.count; i++) {
+		const struct device *device = &kernel->devices.items[i];
 		struct error why;
 		char name[IF_NAMESIZE];
 
-		status = bpf_attach(kernel->bpf, kernel->devices.items[i].index, BPF_UPLINK, &why);
-		if (status < 0 && first && if_indextoname(kernel->devices.items[i].index, name)) {
-			if (error)
-				*error = why;
-			return -1;
-		}
+		status = bpf_attach(kernel->bpf, device->index, BPF_UPLINK, &why);
+		attached += status > 0;
 		/* A device may have gone since the list was made. */
-		if (status < 0)
-			log_debug(TOPIC_KERNEL, "%s: %s", kernel->devices.items[i].name, why.text);
-		else
-			attached += (size_t)status;
+		if (status < 0 && result == 0 && if_indextoname((unsigned int)device->index, name))
+			result = error_set(error, "%s: %s", name, why.text);
 	}
 	tell(kernel, first, REPAIR_FILTERS, attached);
-	return 0;
+	return result;
 }
 
 /*
@@ -120,8 +113,9 @@ static int follow_devices(struct kernel *kernel, bool first, struct error *error
 		bridges += device->bridge && device->up;
 		if (first || devices_find(&before, device->index))
 			continue;
-		log_info("%s: a new device, strays are looked for there too", device->name);
-		bpf_attach(kernel->bpf, device->index, BPF_UPLINK, NULL);
+		/* Its failure is told by repair_filters(). */
+		if (bpf_attach(kernel->bpf, device->index, BPF_UPLINK, NULL) > 0)
+			log_info("%s: a new device, strays are looked for there too", device->name);
 	}
 	devices_free(&before);
 	if (bridges && !kernel->bridges_told && forwarding_bridges_filter()) {
@@ -132,7 +126,7 @@ static int follow_devices(struct kernel *kernel, bool first, struct error *error
 	return 0;
 }
 
-static int repair_addresses(struct kernel *kernel, struct error *error)
+static int repair_addresses(struct kernel *kernel, bool first, struct error *error)
 {
 	struct address_list fresh = {0};
 	bool same;
@@ -147,46 +141,67 @@ static int repair_addresses(struct kernel *kernel, struct error *error)
 	return 0;
 }
 
+static int repair_rules(struct kernel *kernel, bool first, struct error *error)
+{
+	size_t changed;
+	int status = owners_ensure_rules(kernel, &changed, error);
+
+	tell(kernel, first, REPAIR_RULES, changed);
+	return status;
+}
+
+static int repair_routes(struct kernel *kernel, bool first, struct error *error)
+{
+	size_t changed;
+	int status = owners_ensure_routes(kernel, &changed, error);
+
+	tell(kernel, first, REPAIR_ROUTES, changed);
+	return status;
+}
+
 static int repair_forwarding(struct kernel *kernel, bool first, struct error *error)
 {
 	size_t changed = 0;
+	int status;
 
-	if (forwarding_ensure(&kernel->forwarding, &kernel->devices, &changed, error) < 0)
+	if (forwarding_tunnel(LAYOUT_TUNNEL, error) < 0)
 		return -1;
+	status = forwarding_ensure(&kernel->forwarding, &kernel->devices, &changed, error);
 	tell(kernel, first, REPAIR_FORWARDING, changed);
-	return 0;
+	return status;
 }
+
+/* In this order. The tunnel may have been made anew for its device or its address: then the routes
+ * into it are gone. */
+static const struct {
+	unsigned int changes;
+	int (*repair)(struct kernel *kernel, bool first, struct error *error);
+} steps[] = {
+	{MONITOR_LINKS, follow_devices},
+	{MONITOR_LINKS | MONITOR_ADDRESSES, repair_tunnel},
+	{MONITOR_RULES, repair_rules},
+	{MONITOR_LINKS | MONITOR_ADDRESSES | MONITOR_ROUTES, repair_routes},
+	{MONITOR_LINKS | MONITOR_FORWARDING, repair_forwarding},
+	{MONITOR_LINKS | MONITOR_FILTERS, repair_filters},
+	{MONITOR_ADDRESSES, repair_addresses},
+};
 
 int repair_all(struct kernel *kernel, unsigned int changes, bool first, struct error *error)
 {
-	bool created = false;
-	size_t changed;
+	struct error why;
+	int status = 0;
 
 	if (changes & MONITOR_LOST)
 		changes = ~0u;
-	if ((changes & MONITOR_LINKS) && follow_devices(kernel, first, error) < 0)
-		return -1;
-	if ((changes & (MONITOR_LINKS | MONITOR_ADDRESSES)) &&
-	    repair_tunnel(kernel, first, &created, error) < 0)
-		return -1;
-	if (changes & MONITOR_RULES) {
-		if (owners_ensure_rules(kernel, &changed, error) < 0)
-			return -1;
-		tell(kernel, first, REPAIR_RULES, changed);
+	/* What cannot be put right does not keep the rest from it, but from a start. */
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && !(first && status < 0); i++) {
+		if (!(changes & steps[i].changes) || steps[i].repair(kernel, first, &why) == 0)
+			continue;
+		if (status == 0)
+			error_set(error, "%s", why.text);
+		status = -1;
 	}
-	if (created || (changes & (MONITOR_ROUTES | MONITOR_LINKS))) {
-		if (owners_ensure_routes(kernel, &changed, error) < 0)
-			return -1;
-		tell(kernel, first, REPAIR_ROUTES, changed);
-	}
-	if ((changes & (MONITOR_FORWARDING | MONITOR_LINKS)) &&
-	    (forwarding_tunnel(LAYOUT_TUNNEL, error) < 0 ||
-	     repair_forwarding(kernel, first, error) < 0))
-		return -1;
-	if ((changes & (MONITOR_FILTERS | MONITOR_LINKS)) &&
-	    repair_filters(kernel, first, error) < 0)
-		return -1;
-	return changes & MONITOR_ADDRESSES ? repair_addresses(kernel, error) : 0;
+	return status;
 }
 
 static void repair_later(struct kernel *kernel, uint64_t delay_ms)
@@ -201,11 +216,12 @@ static void repair_due(struct kernel *kernel)
 {
 	unsigned int due = kernel->repair_due;
 	uint64_t now = now_ms();
-	struct error error;
+	struct error error, nft_error;
+	const char *problem = NULL;
 
 	/* Addresses are never late: a drain waits for them. */
-	if ((due & MONITOR_ADDRESSES) && repair_addresses(kernel, &error) < 0)
-		log_warn("%s", error.text);
+	if (due & MONITOR_ADDRESSES)
+		repair_addresses(kernel, false, NULL);
 	if (now - kernel->repaired_ms < REPAIR_INTERVAL_MS) {
 		repair_later(kernel, REPAIR_INTERVAL_MS - (now - kernel->repaired_ms));
 		return;
@@ -213,21 +229,22 @@ static void repair_due(struct kernel *kernel)
 	kernel->repaired_ms = now;
 	kernel->repair_due = 0;
 	if (due && repair_all(kernel, due, false, &error) < 0) {
-		log_warn("repair: %s", error.text);
+		problem = error.text;
 		kernel->repair_due |= due;
 	}
 	if (kernel->nft_due) {
 		size_t pins = 0;
 
 		kernel->nft_due = false;
-		if (nft_repair(kernel->nft, &pins, &error) < 0) {
-			log_warn("repair: %s", error.text);
+		if (nft_repair(kernel->nft, &pins, &nft_error) < 0) {
+			problem = problem ? problem : nft_error.text;
 			kernel->nft_due = true;
 		} else {
 			kernel->repairs++;
 			log_warn("nftables: put right, %zu pins restored", pins);
 		}
 	}
+	kernel->handlers.problem(kernel->arg, problem);
 	/* What failed is tried again, slowly. */
 	if (kernel->repair_due || kernel->nft_due)
 		repair_later(kernel, 999);

@@ -78,7 +78,7 @@ class Process:
 
 
 class Driver(Process):
-    EVENTS = "session |stray |addresses |lost$|.*: "
+    EVENTS = "session |stray |addresses |problem |lost$|.*: "
 
     def ask(self, command):
         """The lines that answer a command."""

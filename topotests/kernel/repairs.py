@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What others change on the host: devices, routes, rules, the table."""
+import signal
 import time
 
 from lab import (PORT, VIP, add_uplink, both, difference, expect, expect_round, moved_sessions,
@@ -31,6 +32,23 @@ def test_repairs(lab):
         wait_until("repair of the " + what, lambda: difference(wanted, lab.state("B")), "")
         expect_round(client, {"A": 30})
     expect("counted", b.counters()["kernel-repairs"] >= len(damages) - 3, True)
+
+
+def test_what_cannot_be_repaired_is_told(lab):
+    """Somebody else's filter has our place; the rest is repaired all the same."""
+    b = lab.drive("B")
+    wanted = lab.on("B", "ip", "rule")
+    b.child.send_signal(signal.SIGSTOP)
+    lab.on("B", "tc", "filter", "del", "dev", "up0", "ingress")
+    lab.on("B", "tc", "filter", "add", "dev", "up0", "ingress", "prio", "1", "protocol", "ip",
+           "bpf", "bytecode", "1,6 0 0 4294967295,")
+    lab.on("B", "ip", "rule", "del", "pref", "2")
+    b.child.send_signal(signal.SIGCONT)
+    b.wait("^problem up0: .*classifier cannot be attached")
+    wait_until("rules", lambda: lab.on("B", "ip", "rule"), wanted)
+    start = len(b.lines)
+    lab.on("B", "tc", "filter", "del", "dev", "up0", "ingress")
+    b.wait("^problem none", start=start)
 
 
 def test_devices_come_and_go(lab):
