@@ -4,7 +4,8 @@
 A peer for zebra's module that stands where fpmd does: it listens on the socket, writes each message
 that it gets as one line of JSON to standard output, and answers show requests with a known text.
 It behaves badly when asked to: --mode slow (reads little), stuck (does not read), garbage (sends
-bytes that are no frame), silent (answers no show request), split (answers in many parts).
+bytes that are no frame), silent (answers no show request), split (answers in many parts), huge
+(answers more than anybody wants).
 """
 import argparse
 import ipaddress
@@ -133,6 +134,12 @@ def answer(show, mode):
     return reply(show["id"], "peer: %s\n" % show["topic"], True)
 
 
+def tell(message):
+    """Writes a message, and when it came."""
+    message["t"] = round(time.monotonic(), 4)
+    print(json.dumps(message), flush=True)
+
+
 def serve(connection, mode, problem):
     data = b""
     if problem:
@@ -143,10 +150,10 @@ def serve(connection, mode, problem):
         time.sleep(10**6)
     while True:
         if mode == "slow":
-            time.sleep(0.02)
+            time.sleep(0.002)
         got = connection.recv(512 if mode == "slow" else 65536)
         if not got:
-            print(json.dumps({"closed": True}), flush=True)
+            tell({"closed": True})
             return
         data += got
         while len(data) >= 4:
@@ -156,8 +163,7 @@ def serve(connection, mode, problem):
                 break
             message = decode(data[4:size])
             data = data[size:]
-            message["t"] = round(time.monotonic(), 4)
-            print(json.dumps(message), flush=True)
+            tell(message)
             if "show" in message:
                 connection.sendall(answer(message["show"], mode))
 
@@ -174,13 +180,14 @@ def main():
     listener.bind(options.path)
     os.chmod(options.path, 0o666)
     listener.listen(4)
+    tell({"listening": True})
     while True:
         connection, _ = listener.accept()
-        print(json.dumps({"connected": True}), flush=True)
+        tell({"connected": True})
         try:
             serve(connection, options.mode, options.problem)
         except (ConnectionError, BrokenPipeError):
-            print(json.dumps({"closed": True}), flush=True)
+            tell({"closed": True})
         connection.close()
 
 
