@@ -23,19 +23,7 @@ sys.path.insert(0, FRR)
 # Clean-ups of FRR's library and the caches of python leave no trace in its tree.
 sys.dont_write_bytecode = True
 
-import lib.micronet_compat  # noqa: E402
-import lib.topogen  # noqa: E402
-import lib.topotest  # noqa: E402
-
-# Two of the library's checks ask for what these tests do not need: gdb and pim6d, kernel modules.
-lib.topotest.module_present_linux = lambda module, load: None
-lib.topogen.diagnose_env_linux = lambda rundir: not os.makedirs(rundir, exist_ok=True)
-
-# It ends what earlier runs left; runs that are going on at the same time are not meant.
-all_others = lib.micronet_compat._get_other_pids
-lib.micronet_compat._get_other_pids = lambda: {
-    parent: children for parent, children in all_others().items()
-    if not os.path.exists("/proc/%s" % parent)}
+import frr_library  # noqa: E402,F401
 
 with open(os.path.join(FRR, "conftest.py")) as source:
     exec(compile(source.read(), os.path.join(FRR, "conftest.py"), "exec"))

@@ -9,8 +9,7 @@ import sys
 
 sys.path.insert(0, os.environ["FRR_TOPOTESTS"])
 
-import lib.micronet_compat  # noqa: E402
-import lib.topogen  # noqa: E402
+import frr_library  # noqa: E402,F401
 import lib.topotest  # noqa: E402
 
 BUILD = os.environ["HOLDFAST_BUILD"]
@@ -18,13 +17,6 @@ MODULE = os.path.join(BUILD, "zebra-plugin/.libs/zebra_holdfast.so")
 COMMANDS = ["configure", "holdfast", "prefix 203.0.113.80/32", "prefix 2001:db8:80::80/128",
             "member-range 10.0.0.0/8", "member-range 192.168.0.0/16", "member-range 172.16.0.0/12",
             "member-range fc00::/7"]
-
-lib.topotest.module_present_linux = lambda module, load: None
-lib.topogen.diagnose_env_linux = lambda rundir: not os.makedirs(rundir, exist_ok=True)
-all_others = lib.micronet_compat._get_other_pids
-lib.micronet_compat._get_other_pids = lambda: {
-    parent: children for parent, children in all_others().items()
-    if not os.path.exists("/proc/%s" % parent)}
 
 stock_start = lib.topotest.Router.startRouterDaemons
 
