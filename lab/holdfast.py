@@ -15,7 +15,7 @@ from lab import topology
 from lab.run import LabError
 
 READY_TIMEOUT = 15.0
-FPMD_NICE = "-10"
+FPMD_NICE = "-10"  # as in its unit
 
 # Figure of the report -> (group, counter) of `show holdfast counters json`.
 COUNTERS = {
@@ -65,7 +65,7 @@ class Holdfast:
         return network.directory(server) / "fpmd.sock"
 
     def start(self, network, server, wrapper=()):
-        argv = [*wrapper, self.fpmd, "--user", "frr", "--socket", self._socket(network, server)]
+        argv = ["nice", "-n", FPMD_NICE, *wrapper, self.fpmd, "--user", "frr", "--socket", self._socket(network, server)]
         self.processes[server] = network.run.spawn(server, argv, f"{server}/fpmd.log")
 
     def retire(self, network, server):
@@ -80,6 +80,10 @@ class Holdfast:
         """kill -9."""
         if process := self.retire(network, server):
             network.run.stop([process], 9)
+
+    def kill_all(self, network):
+        for server in network.topology.servers:
+            self.kill(network, server.name)
 
     def start_missing(self, network):
         for server in network.topology.servers:

@@ -5,7 +5,7 @@ import json
 import signal
 
 from lab import topology
-from lab.scenarios import Scenario, move_some
+from lab.scenarios import Scenario, move_some, start_fpmds
 from lab.traffic import Client
 
 FOREIGN_MARK = 0x00200000
@@ -170,14 +170,10 @@ class OlderSessions(Hostile):
 
     def prepare(self, stage):
         if stage.holdfast:
-            for server in stage.topology.servers:
-                stage.holdfast.kill(stage.network, server.name)
+            stage.holdfast.kill_all(stage.network)
 
     def act(self, stage):
-        stage.event("start fpmd")
-        if stage.holdfast:
-            stage.holdfast.start_missing(stage.network)
-            stage.holdfast.await_ready(stage.network)
+        start_fpmds(stage)
         stage.pause(0.5, 0.8)
         super().act(stage)
 

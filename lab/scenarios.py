@@ -56,9 +56,7 @@ class DrainServer(Scenario):
     title = "a server withdraws the VIP, the host stays"
 
     def act(self, stage):
-        server = stage.pick()
-        stage.event(f"drain {server}")
-        stage.network.withdraw(server)
+        move_some(stage, set())
 
 
 class DrainByAddress(Scenario):
@@ -189,6 +187,19 @@ class AppCrash(Scenario):
         expect_no_detours(stage)
 
 
+def kill_fpmds(stage):
+    stage.event("kill -9 fpmd")
+    if stage.holdfast:
+        stage.holdfast.kill_all(stage.network)
+
+
+def start_fpmds(stage):
+    stage.event("start fpmd")
+    if stage.holdfast:
+        stage.holdfast.start_missing(stage.network)
+        stage.holdfast.await_ready(stage.network)
+
+
 class FpmdKill(Scenario):
     name = "fpmd-kill"
     title = "fpmd is killed everywhere while detours exist, more flows move, it is back within 3 s"
@@ -199,30 +210,17 @@ class FpmdKill(Scenario):
         first = move_some(stage, set())
         stage.pause(1.0, 1.5)
         pins = stage.holdfast.pins(stage.network) if stage.holdfast else 0
-        self.kill_all(stage)
+        kill_fpmds(stage)
         stage.pause(0.2, 0.6)
         move_some(stage, {first})
         stage.pause(0.8, 1.8)
-        self.start_all(stage)
+        start_fpmds(stage)
         if stage.holdfast:
-            stage.holdfast.await_ready(stage.network)
             servers = [server.name for server in stage.topology.servers]
             taken = sum(stage.holdfast.pins_taken_over(stage.network, server) for server in servers)
             left = stage.holdfast.pins(stage.network)
             stage.expect(taken >= pins, f"{taken} of {pins} pins were taken over")
             stage.expect(left >= pins, f"{left} of {pins} pins are left")
-
-    def kill_all(self, stage):
-        stage.event("kill -9 fpmd")
-        if stage.holdfast:
-            for server in stage.topology.servers:
-                stage.holdfast.kill(stage.network, server.name)
-
-    def start_all(self, stage):
-        stage.event("start fpmd")
-        if stage.holdfast:
-            for server in stage.topology.servers:
-                stage.holdfast.start(stage.network, server.name)
 
 
 class FpmdKillEarly(FpmdKill):
@@ -230,11 +228,11 @@ class FpmdKillEarly(FpmdKill):
     title = "fpmd is killed everywhere before the first detour, flows move, it is back within 3 s"
 
     def act(self, stage):
-        self.kill_all(stage)
+        kill_fpmds(stage)
         stage.pause(0.2, 0.6)
         move_some(stage, set())
         stage.pause(0.8, 1.8)
-        self.start_all(stage)
+        start_fpmds(stage)
 
 
 ALL = [
