@@ -239,6 +239,23 @@ int owners_ensure_bpf(struct kernel *kernel, struct error *error)
 	return 0;
 }
 
+unsigned int owners_smallest_mtu(struct kernel *kernel)
+{
+	unsigned int smallest = 0;
+
+	for (unsigned int id = 1; id <= kernel->owners_max; id++) {
+		const struct owner *owner = &kernel->owners[id];
+		const struct device *device = NULL;
+
+		if (owner->used)
+			device = devices_find(&kernel->devices,
+					      route_device(&kernel->routes, &owner->address));
+		if (device && (!smallest || device->mtu < smallest))
+			smallest = device->mtu;
+	}
+	return smallest;
+}
+
 /* VIPs */
 
 static int tell_vips(struct kernel *kernel, struct error *error)

@@ -89,6 +89,8 @@ int owners_ensure_routes(struct kernel *kernel, size_t *changed, struct error *e
 int owners_ensure_bpf(struct kernel *kernel, struct error *error);
 /* Who may send to the tunnel port. */
 int owners_tell_members(struct kernel *kernel, struct error *error);
+/* Of the devices that lead to owners; 0: none does. */
+unsigned int owners_smallest_mtu(struct kernel *kernel);
 /* What is steered goes by the routing table again. */
 void owners_steer_end(struct kernel *kernel);
 bool vips_contain(const struct kernel *kernel, const struct in6_addr *address);

@@ -49,12 +49,16 @@ static void tell(struct kernel *kernel, bool first, enum repair_kind kind, size_
 	log->untold = 0;
 }
 
-static unsigned int tunnel_mtu(const struct kernel *kernel)
+static unsigned int tunnel_mtu(struct kernel *kernel)
 {
 	unsigned int overhead =
 		kernel->families[FAMILY_IPV6] ? LAYOUT_OVERHEAD_IPV6 : LAYOUT_OVERHEAD_IPV4;
-	unsigned int mtu = devices_smallest_mtu(&kernel->devices, MTU_WITHOUT_UPLINK);
+	unsigned int mtu = owners_smallest_mtu(kernel);
 
+	/* Devices that lead to no owner, say those of containers, count only while there is none.
+	 */
+	if (!mtu)
+		mtu = devices_smallest_mtu(&kernel->devices, MTU_WITHOUT_UPLINK);
 	return mtu < MTU_MIN + overhead ? MTU_MIN : mtu - overhead;
 }
 
@@ -171,16 +175,16 @@ static int repair_forwarding(struct kernel *kernel, bool first, struct error *er
 	return status;
 }
 
-/* In this order. The tunnel may have been made anew for its device or its address: then the routes
- * into it are gone. */
+/* In this order. An owner that comes or goes changes rules, and maybe the tunnel's MTU. The tunnel
+ * may have been made anew: then the routes into it are gone. */
 static const struct {
 	unsigned int changes;
 	int (*repair)(struct kernel *kernel, bool first, struct error *error);
 } steps[] = {
 	{MONITOR_LINKS, follow_devices},
-	{MONITOR_LINKS | MONITOR_ADDRESSES, repair_tunnel},
+	{MONITOR_LINKS | MONITOR_ADDRESSES | MONITOR_RULES, repair_tunnel},
 	{MONITOR_RULES, repair_rules},
-	{MONITOR_LINKS | MONITOR_ADDRESSES | MONITOR_ROUTES, repair_routes},
+	{MONITOR_LINKS | MONITOR_ADDRESSES | MONITOR_RULES | MONITOR_ROUTES, repair_routes},
 	{MONITOR_LINKS | MONITOR_FORWARDING, repair_forwarding},
 	{MONITOR_LINKS | MONITOR_FILTERS, repair_filters},
 	{MONITOR_ADDRESSES, repair_addresses},

@@ -258,6 +258,34 @@ int routes_dump(struct routes *routes, int family, our_route_fn *fn, void *arg, 
 	return dump_routes(routes, family, take_route, &dump, error);
 }
 
+static void take_device(void *arg, const struct nlmsghdr *message)
+{
+	struct nlattr *attributes[RTA_MAX + 1];
+	int *device = arg;
+
+	if (message->nlmsg_type == RTM_NEWROUTE &&
+	    nlmsg_parse((struct nlmsghdr *)message, sizeof(struct rtmsg), attributes, RTA_MAX,
+			NULL) == 0 &&
+	    attributes[RTA_OIF])
+		*device = (int)nla_get_u32(attributes[RTA_OIF]);
+}
+
+int route_device(struct routes *routes, const struct in6_addr *address)
+{
+	bool ipv4 = address_is_ipv4(address);
+	struct rtmsg header = {.rtm_family = ipv4 ? AF_INET : AF_INET6,
+			       .rtm_dst_len = ipv4 ? 32 : 128};
+	struct nl_msg *message = rtnl_message(RTM_GETROUTE, 0, &header, sizeof(header));
+	int device = 0;
+
+	if (message && !put_address(message, RTA_DST, address)) {
+		nlmsg_free(message);
+		message = NULL;
+	}
+	rtnl_request(routes->rtnl, message, take_device, &device);
+	return device;
+}
+
 struct removal {
 	struct our_route *items;
 	size_t count, size;

@@ -43,6 +43,9 @@ int route_steer_end(struct routes *routes, const struct in6_addr *owner, struct 
 /* All of them. *family* as in routes_dump(). */
 int routes_steer_end(struct routes *routes, int family, struct error *error);
 
+/* The device by which the routing table reaches *address*; 0: by none. */
+int route_device(struct routes *routes, const struct in6_addr *address);
+
 struct our_route {
 	struct in6_addr vip;
 	struct in6_addr owner; /* :: for a hold */
