@@ -25,6 +25,8 @@
 #define EXTENSIONS_MAX 4
 #define HOP_BY_HOP 0
 #define ROUTING 43
+#define FRAGMENT 44
+#define FRAGMENT_OFFSET_IPV6 0xfff8
 #define DESTINATION 60
 
 const volatile __u32 owner_mask;
@@ -88,7 +90,11 @@ static __always_inline bool parse_ipv4(struct __sk_buff *skb, __u32 offset, stru
 
 static __always_inline bool parse_ipv6(struct __sk_buff *skb, __u32 offset, struct packet *p)
 {
-	struct ipv6_opt_hdr extension;
+	struct {
+		__u8 next;
+		__u8 length;   /* not of a fragment's */
+		__be16 offset; /* of a fragment's */
+	} extension;
 
 	if (bpf_skb_load_bytes(skb, offset, &p->ip.v6, sizeof(p->ip.v6)))
 		return false;
@@ -102,13 +108,17 @@ static __always_inline bool parse_ipv6(struct __sk_buff *skb, __u32 offset, stru
 	p->later_fragment = false;
 #pragma unroll
 	for (int i = 0; i < EXTENSIONS_MAX; i++) {
-		if (p->protocol != HOP_BY_HOP && p->protocol != ROUTING &&
-		    p->protocol != DESTINATION)
+		if (p->later_fragment || (p->protocol != HOP_BY_HOP && p->protocol != ROUTING &&
+					  p->protocol != FRAGMENT && p->protocol != DESTINATION))
 			break;
 		if (bpf_skb_load_bytes(skb, p->transport, &extension, sizeof(extension)))
 			return false;
-		p->protocol = extension.nexthdr;
-		p->transport += (extension.hdrlen + 1) * 8;
+		if (p->protocol == FRAGMENT) {
+			p->later_fragment = extension.offset & bpf_htons(FRAGMENT_OFFSET_IPV6);
+			extension.length = 0;
+		}
+		p->protocol = extension.next;
+		p->transport += (extension.length + 1) * 8;
 	}
 	return true;
 }

@@ -112,6 +112,13 @@ class Sessions:
             s.sendto(bytes.fromhex(payload), (target, int(port)))
         return {}
 
+    def raw(self, packet):
+        """An IPv6 packet with all its headers."""
+        packet = bytes.fromhex(packet)
+        with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_RAW) as s:
+            s.sendto(packet, (socket.inet_ntop(socket.AF_INET6, packet[24:40]), 0))
+        return {}
+
     def run(self):
         for line in sys.stdin:
             words = line.split()

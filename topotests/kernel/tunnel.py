@@ -63,6 +63,24 @@ def test_tunnel_takes_only_what_it_should(lab):
     a.wait("^stray .* tunnelled 1 sender 2 reset 1")
 
 
+def test_ipv6_fragments(lab):
+    """A segment in fragments is no reason to reset a session that lives elsewhere."""
+    source, target = (socket.inet_pton(socket.AF_INET6, a) for a in ("2001:db8:1::2", VIP6))
+    segment = struct.pack("!HHIIBBHHH", 40000, PORT, 7, 7, 0x50, 0x10, 1000, 0, 0) + bytes(20)
+    total = checksum(source + target + struct.pack("!II", len(segment), 6) + segment)
+    segment = segment[:16] + struct.pack("!H", total) + segment[18:]
+    both(lab, ipv6=True)
+    b = lab.drivers["B"]
+    client = lab.client()
+    lab.move("B")
+    resets = lab.counter("B", "snmp", "Tcp", "OutRsts")
+    for offset, part in ((1, segment[:24]), (24, segment[24:])):  # 1: more fragments follow
+        client.ask("raw " + (struct.pack("!IHBB", 6 << 28, 8 + len(part), 44, 64) + source +
+                             target + struct.pack("!BBHI", 6, 0, offset, 7939) + part).hex())
+    b.wait("^stray .*40000 ")
+    expect("resets", lab.counter("B", "snmp", "Tcp", "OutRsts") - resets, 0)
+
+
 def test_injected_bits(lab):
     """Our bits, set by somebody else before us, lead nowhere. The uplink is a bridge here."""
     lab.ip("B", "link", "add", "br0", "type", "bridge")
