@@ -113,7 +113,7 @@ class TopotestNetwork(Network):
         for daemon in DAEMONS:
             self.start_daemon(node, daemon)
 
-    def start_daemon(self, node, daemon, arguments=""):
+    def start_daemon(self, node, daemon):
         description = self.topology.nodes[node]
         extra = self.holdfast.zebra_config(description)
         text = {
@@ -123,10 +123,9 @@ class TopotestNetwork(Network):
         }[daemon]()
         source = self.run.directory / node / f"{daemon}.conf"
         source.write_text(text)
-        if daemon == "zebra" and description.role == topology.SERVER:
-            arguments = " ".join([arguments, *self.holdfast.zebra_arguments(self, node)])
+        ours = daemon == "zebra" and description.role == topology.SERVER
         router = self.tgen.gears[node]
-        router.load_config(RD[daemon], str(source), arguments)
+        router.load_config(RD[daemon], str(source), " ".join(self.holdfast.zebra_arguments(self, node)) if ours else "")
         (self.directory(node) / f"{daemon}.pid").unlink(missing_ok=True)
         failed = router.net.startRouterDaemons([daemon])
         assert not failed, f"{node}: {failed}"
@@ -156,6 +155,10 @@ class TopotestNetwork(Network):
 
 
 class TopotestHoldfast(Holdfast):
+    def zebra_arguments(self, network, node):
+        """As README.md has it."""
+        return [*super().zebra_arguments(network, node), "-r", "-K 60"]
+
     def _socket(self, network, server):
         return "/var/run/frr/fpmd.sock"
 
@@ -272,6 +275,9 @@ class Clos:
             for element in entry.get("map", {}).get("elem", []):
                 ports.add(element[0]["concat"][1])
         return ports & set(self.ports)
+
+    def bgp_routes(self, server):
+        return self.run.execute(server, ["ip", "route", "show", "proto", "bgp"])
 
     def detours(self):
         return self.holdfast.totals(self.network)["detours"]

@@ -238,18 +238,21 @@ def test_fpmd_is_killed_and_takes_its_pins_over(clos):
     Outcome(clos, client).all_lived()
 
 
-def test_zebra_crashes(clos):
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "stopped"])
+def test_zebra_ends_and_is_started_again(clos, how):
     """Routes and detours work on without it, and the replay of the new one takes no pin away."""
     client = clos.connect()
     detour_some(clos, clos.topology.servers[1].name)
     server = busiest(clos)
     pins, kernel = clos.pins(server), clos.kernel_pins(server)
     assert pins and set(pins) == kernel
-    clos.network.stop_daemon(server, "zebra", signal.SIGKILL)
+    routes = clos.bgp_routes(server)
+    clos.network.stop_daemon(server, "zebra", how)
     time.sleep(0.5)
     assert clos.kernel_pins(server) == kernel
-    # With -K it leaves alone what it finds, until bgpd reconnects: that tries every 10 s only.
-    clos.network.start_daemon(server, "zebra", "-K 60")
+    assert routes and clos.bgp_routes(server) == routes
+    # It leaves alone what it finds, until bgpd reconnects: that tries every 10 s only.
+    clos.network.start_daemon(server, "zebra")
     assert eventually(lambda: (clos.holdfast.ask(clos.network, server, "") or {}).get("zebraConnected"))
     assert clos.pins(server).items() >= pins.items() and clos.kernel_pins(server) >= kernel
     clos.await_bgpd(server)
