@@ -105,9 +105,10 @@ int nft_pins_dump(struct nft *nft, kernel_pin_fn *fn, void *arg, struct error *e
 size_t nft_counters(struct nft *nft, struct kernel_counter *out, size_t max);
 
 /*
- * Watches for others who change our tables. *changed* runs from the event loop, soon after
- * the change and at most once a second; *what* names it for the log ("rule in chain stray
- * deleted by another program", "notifications were lost"). It should call nft_repair().
+ * Watches for others who change our tables. *changed* runs from the event loop, soon after the
+ * change, and at most once a second as long as no table is gone; *what* names it for the log ("rule
+ * in chain stray deleted by another program", "notifications were lost"). It should call
+ * nft_repair().
  */
 typedef void nft_changed_fn(void *arg, const char *what);
 int nft_watch(struct nft *nft, struct event_base *base, nft_changed_fn *changed, void *arg,

@@ -18,7 +18,7 @@
 #include "fpmd/kernel/nft_private.h"
 
 #define DELAY_MS 10	 /* others change several things at once */
-#define INTERVAL_MS 1000 /* between two calls of the caller's function */
+#define INTERVAL_MS 1000 /* between two calls of the caller's function, unless a table is gone */
 #define READS_MAX 256	 /* datagrams at once */
 
 static uint64_t now_ms(void)
@@ -29,16 +29,18 @@ static uint64_t now_ms(void)
 	return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
 }
 
-static void change_note(struct nft *nft, const char *what, const char *name, const char *done)
+/* *urgent*: strays have nowhere to go. */
+static void change_note(struct nft *nft, bool urgent, const char *what, const char *name,
+			const char *done)
 {
 	uint64_t now = now_ms(), wait = DELAY_MS;
 	struct timeval delay;
 
-	if (evtimer_pending(nft->watch_timer, NULL))
+	if (!urgent && evtimer_pending(nft->watch_timer, NULL))
 		return;
 	snprintf(nft->changed_what, sizeof(nft->changed_what), "%s%s%s %s", what, *name ? " " : "",
 		 name, done);
-	if (nft->changed_ms && now < nft->changed_ms + INTERVAL_MS)
+	if (!urgent && nft->changed_ms && now < nft->changed_ms + INTERVAL_MS)
 		wait = nft->changed_ms + INTERVAL_MS - now;
 	delay.tv_sec = (time_t)(wait / 1000);
 	delay.tv_usec = (suseconds_t)(wait % 1000) * 1000;
@@ -100,15 +102,17 @@ static void watch_message(struct nft *nft, const struct nlmsghdr *message)
 		names[1] = "";
 	switch (type) {
 	case NFT_MSG_DELTABLE:
+		change_note(nft, true, things[type], "", "deleted by another program");
+		break;
 	case NFT_MSG_DELCHAIN:
 	case NFT_MSG_DELRULE:
 	case NFT_MSG_DELSET:
 	case NFT_MSG_DELSETELEM:
 	case NFT_MSG_DELOBJ:
-		change_note(nft, things[type], names[1], "deleted by another program");
+		change_note(nft, false, things[type], names[1], "deleted by another program");
 		break;
 	default:
-		change_note(nft, things[type], names[1], "changed by another program");
+		change_note(nft, false, things[type], names[1], "changed by another program");
 	}
 }
 
@@ -122,7 +126,7 @@ static void watch_read(evutil_socket_t fd, short events, void *arg)
 	for (int i = 0; i < READS_MAX; i++) {
 		size = recv(fd, nft->watch.receive, nft->watch.receive_size, MSG_DONTWAIT);
 		if (size < 0 && errno == ENOBUFS) {
-			change_note(nft, "notifications", "", "were lost");
+			change_note(nft, false, "notifications", "", "were lost");
 			continue;
 		}
 		if (size < 0)
