@@ -139,7 +139,7 @@ static void drop_unused_family(struct kernel *kernel, int family)
 static int set_up(struct kernel *kernel, struct error *error)
 {
 	if (owners_take_over(kernel, error) < 0 || owners_ensure_bpf(kernel, error) < 0 ||
-	    nft_setup(kernel->nft, error) < 0)
+	    owners_suspend(kernel, error) < 0 || nft_setup(kernel->nft, error) < 0)
 		return -1;
 	for (unsigned int id = 1; id <= kernel->owners_max; id++)
 		if (kernel->owners[id].used && nft_owner_add(kernel->nft, (uint16_t)id, error) < 0)
@@ -254,10 +254,13 @@ void kernel_close(struct kernel *kernel, enum kernel_keep keep)
 
 	if (!kernel)
 		return;
-	if (keep == KERNEL_KEEP_NOTHING)
+	if (keep == KERNEL_KEEP_NOTHING) {
 		remove_everything(kernel);
-	else if (keep == KERNEL_KEEP_DETOURS)
+	} else if (keep == KERNEL_KEEP_DETOURS) {
 		warn_if(nft_queue_off(kernel->nft, &error), &error);
+		/* Nobody is there to repair what others remove. */
+		warn_if(owners_guard(kernel, false, &error), &error);
+	}
 	if (keep != KERNEL_KEEP_NOTHING)
 		owners_steer_end(kernel);
 	free_kernel(kernel);

@@ -62,9 +62,9 @@ static void take_route(void *arg, const struct our_route *route)
 	struct kernel *kernel = arg;
 	struct owner *owner;
 
-	if (!note_vip(kernel, &route->vip, route->id == KERNEL_OWNER_NONE))
+	if (!note_vip(kernel, &route->vip, route->kind == ROUTE_HOLD))
 		return;
-	if (route->id == KERNEL_OWNER_NONE || route->id > kernel->owners_max ||
+	if (route->kind != ROUTE_OWNER || route->id > kernel->owners_max ||
 	    IN6_IS_ADDR_UNSPECIFIED(&route->owner))
 		return;
 	owner = &kernel->owners[route->id];
@@ -114,8 +114,8 @@ int owners_ensure_rules(struct kernel *kernel, size_t *changed, struct error *er
 /* Marks off which of the wanted routes there are. */
 struct route_check {
 	struct kernel *kernel;
-	bool *held;  /* by VIP */
-	bool *there; /* by owner and VIP */
+	bool *held, *guarded; /* by VIP */
+	bool *there;	      /* by owner and VIP */
 	struct our_route *surplus;
 	size_t surplus_count, surplus_size;
 };
@@ -143,31 +143,22 @@ static void check_route(void *arg, const struct our_route *route)
 	struct vip *vip = find_vip(kernel, &route->vip);
 	size_t index = vip ? (size_t)(vip - kernel->vips) : 0;
 
-	if (route->id == KERNEL_OWNER_NONE) {
-		if (vip && vip->hold)
-			check->held[index] = true;
-		else
-			note_surplus(check, route);
-		return;
-	}
-	if (!vip || route->id > kernel->owners_max || !kernel->owners[route->id].used) {
+	if (!vip || (route->kind == ROUTE_HOLD && !vip->hold) ||
+	    (route->kind == ROUTE_OWNER &&
+	     (route->id > kernel->owners_max || !kernel->owners[route->id].used)))
 		note_surplus(check, route);
-		return;
-	}
-	if (route->as_ours && address_equal(&route->owner, &kernel->owners[route->id].address))
+	else if (route->kind == ROUTE_HOLD)
+		check->held[index] = true;
+	else if (route->kind == ROUTE_GUARD)
+		check->guarded[index] = route->as_ours;
+	else if (route->as_ours && address_equal(&route->owner, &kernel->owners[route->id].address))
 		check->there[route->id * kernel->vips_count + index] = true;
 }
 
 static int remove_surplus(struct route_check *check, size_t *changed, struct error *error)
 {
 	for (size_t i = 0; i < check->surplus_count; i++) {
-		const struct our_route *route = &check->surplus[i];
-		struct routes *routes = &check->kernel->routes;
-		int status = route->id == KERNEL_OWNER_NONE
-				     ? route_hold(routes, &route->vip, false, error)
-				     : route_owner_remove(routes, route->id, &route->vip, error);
-
-		if (status < 0)
+		if (route_remove(&check->kernel->routes, &check->surplus[i], error) < 0)
 			return -1;
 		(*changed)++;
 	}
@@ -183,6 +174,11 @@ static int add_missing(struct route_check *check, size_t *changed, struct error 
 
 		if (vip->hold && !check->held[v]) {
 			if (route_hold(&kernel->routes, &vip->address, true, error) < 0)
+				return -1;
+			(*changed)++;
+		}
+		if (!check->guarded[v]) {
+			if (route_guard(&kernel->routes, &vip->address, true, error) < 0)
 				return -1;
 			(*changed)++;
 		}
@@ -208,9 +204,10 @@ int owners_ensure_routes(struct kernel *kernel, size_t *changed, struct error *e
 
 	*changed = 0;
 	check.held = calloc(kernel->vips_count + 1, sizeof(*check.held));
+	check.guarded = calloc(kernel->vips_count + 1, sizeof(*check.guarded));
 	check.there =
 		calloc((kernel->owners_max + 1) * (kernel->vips_count + 1), sizeof(*check.there));
-	if (!check.held || !check.there)
+	if (!check.held || !check.guarded || !check.there)
 		status = error_set(error, "routes: out of memory");
 	for (int i = 0; i < FAMILIES && status == 0; i++)
 		if (kernel->families[i])
@@ -221,6 +218,7 @@ int owners_ensure_routes(struct kernel *kernel, size_t *changed, struct error *e
 	if (status == 0)
 		status = remove_surplus(&check, changed, error);
 	free(check.held);
+	free(check.guarded);
 	free(check.there);
 	free(check.surplus);
 	return status;
@@ -292,6 +290,8 @@ static int drop_vip(struct kernel *kernel, const struct in6_addr *address, struc
 		if (kernel->owners[id].used &&
 		    route_owner_remove(&kernel->routes, (uint16_t)id, &gone, error) < 0)
 			return -1;
+	if (route_guard(&kernel->routes, &gone, false, error) < 0)
+		return -1;
 	return route_hold(&kernel->routes, &gone, false, error);
 }
 
@@ -301,7 +301,8 @@ static int add_vip(struct kernel *kernel, const struct in6_addr *address, struct
 		return 0;
 	if (!note_vip(kernel, address, true))
 		return error_set(error, "VIPs: out of memory");
-	if (route_hold(&kernel->routes, address, true, error) < 0)
+	if (route_hold(&kernel->routes, address, true, error) < 0 ||
+	    route_guard(&kernel->routes, address, true, error) < 0)
 		return -1;
 	for (unsigned int id = 1; id <= kernel->owners_max; id++) {
 		const struct owner *owner = &kernel->owners[id];
@@ -491,6 +492,24 @@ void owners_steer_end(struct kernel *kernel)
 		if (kernel->families[i] &&
 		    routes_steer_end(&kernel->routes, family_numbers[i], &error) < 0)
 			log_warn("%s", error.text);
+}
+
+int owners_guard(struct kernel *kernel, bool guard, struct error *error)
+{
+	for (size_t i = 0; i < kernel->vips_count; i++)
+		if (route_guard(&kernel->routes, &kernel->vips[i].address, guard, error) < 0)
+			return -1;
+	return 0;
+}
+
+int owners_suspend(struct kernel *kernel, struct error *error)
+{
+	if (owners_guard(kernel, true, error) < 0)
+		return -1;
+	for (int i = 0; i < FAMILIES; i++)
+		if (kernel->families[i] && rules_suspend(&kernel->rules[i], error) < 0)
+			return -1;
+	return 0;
 }
 
 int kernel_owners_dump(struct kernel *kernel, kernel_owner_fn *fn, void *arg, struct error *error)

@@ -93,6 +93,10 @@ int owners_tell_members(struct kernel *kernel, struct error *error);
 unsigned int owners_smallest_mtu(struct kernel *kernel);
 /* What is steered goes by the routing table again. */
 void owners_steer_end(struct kernel *kernel);
+/* Without the guard what meets no rule and no route of ours is delivered here. */
+int owners_guard(struct kernel *kernel, bool guard, struct error *error);
+/* If other bits of the mark are used from now on: nothing goes astray until repair_all(). */
+int owners_suspend(struct kernel *kernel, struct error *error);
 bool vips_contain(const struct kernel *kernel, const struct in6_addr *address);
 
 /* kernel_repair.c */

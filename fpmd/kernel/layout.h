@@ -9,8 +9,9 @@
 
 #include "fpmd/kernel/kernel.h"
 
-#define LAYOUT_PROTOCOL 79	  /* RTPROT of our routes, FRA_PROTOCOL of our rules */
+#define LAYOUT_PROTOCOL 79	  /* RTPROT of our routes, FRA_PROTOCOL of our rules but `local` */
 #define LAYOUT_TABLE_BASE 7939000 /* + owner id: the owner's table */
+#define LAYOUT_TABLE_GUARD (LAYOUT_TABLE_BASE - 1) /* no way for what must not get lost */
 #define LAYOUT_TABLE_STEER LAYOUT_TABLE_BASE /* steered ways to owners: no owner has id 0 */
 #define LAYOUT_HOLD_METRIC 7939	  /* of the routes that hold VIPs */
 
@@ -20,8 +21,9 @@
  */
 #define LAYOUT_PREF_SKIP 1
 #define LAYOUT_PREF_OWNER 2
-#define LAYOUT_PREF_LOCAL 3
-#define LAYOUT_PREF_STEER 4 /* owners are elsewhere: after local delivery is early enough */
+#define LAYOUT_PREF_GUARD 3
+#define LAYOUT_PREF_LOCAL 4
+#define LAYOUT_PREF_STEER 5 /* owners are elsewhere: after local delivery is early enough */
 
 #define LAYOUT_TUNNEL "hf-vx0"
 #define LAYOUT_TUNNEL_ADDRESS 0xa9fe4f4f /* 169.254.79.79, host byte order */
@@ -29,6 +31,12 @@
 
 #define LAYOUT_OVERHEAD_IPV4 36 /* IP, UDP, VXLAN-GPE */
 #define LAYOUT_OVERHEAD_IPV6 56
+
+/* All that is ours in a mark. */
+static inline uint32_t layout_our_bits(const struct kernel_options *options)
+{
+	return options->mark_owner_mask | options->mark_stray_bit | options->mark_tunnel_bit;
+}
 
 /* An owner's id as it stands in a mark. */
 static inline uint32_t layout_owner_mark(const struct kernel_options *options, uint16_t id)

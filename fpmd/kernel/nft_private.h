@@ -5,6 +5,7 @@
 
 #include <net/if.h>
 
+#include "fpmd/kernel/layout.h"
 #include "fpmd/kernel/nft.h"
 #include "fpmd/kernel/nft_link.h"
 #include "fpmd/table.h"
@@ -66,12 +67,6 @@ struct nft {
 static inline struct nft_family *nft_family_of(struct nft *nft, const struct in6_addr *address)
 {
 	return &nft->families[address_is_ipv4(address) ? 0 : 1];
-}
-
-static inline uint32_t nft_our_bits(const struct nft *nft)
-{
-	return nft->options.mark_owner_mask | nft->options.mark_stray_bit |
-	       nft->options.mark_tunnel_bit;
 }
 
 static inline bool nft_owner_bit(const uint8_t *bits, uint16_t id)

@@ -268,7 +268,7 @@ static void queue(struct rule *rule)
 static void queue_or_local(struct rule *rule)
 {
 	if (rule->nft->queue_kind == NFT_QUEUE_NONE)
-		set_mark(rule, ~nft_our_bits(rule->nft), 0);
+		set_mark(rule, ~layout_our_bits(&rule->nft->options), 0);
 	else
 		queue(rule);
 }
@@ -369,7 +369,7 @@ static void tunnel_put(struct nft *nft, const struct nft_family *family, struct 
 
 	/* Delivered here: an owner's id left in the mark would send it round again. */
 	rule = rule_begin(nft, family, batch, "tunnel");
-	set_mark(&rule, ~nft_our_bits(nft), 0);
+	set_mark(&rule, ~layout_our_bits(&nft->options), 0);
 	rule_end(&rule);
 }
 
@@ -475,7 +475,8 @@ void nft_owner_put(struct nft *nft, const struct nft_family *family, struct nft_
 	if (id > nft->options.mark_owner_mask >> nft->owner_shift)
 		verdict(&rule, NF_DROP, NULL);
 	else
-		set_mark(&rule, ~nft_our_bits(nft), (uint32_t)id << nft->owner_shift);
+		set_mark(&rule, ~layout_our_bits(&nft->options),
+			 layout_owner_mark(&nft->options, id));
 	rule_end(&rule);
 }
 

@@ -16,6 +16,7 @@
 #include <libmnl/libmnl.h>
 #include <libnetfilter_queue/libnetfilter_queue.h>
 
+#include "fpmd/kernel/layout.h"
 #include "fpmd/kernel/queue.h"
 #include "fpmd/kernel/queue_packet.h"
 
@@ -45,12 +46,6 @@ struct queue {
 	uint64_t received, unparsed, overtaken, lost_messages, verdict_failures;
 	size_t held_now;
 };
-
-static uint32_t our_bits(const struct queue *queue)
-{
-	return queue->options.mark_owner_mask | queue->options.mark_stray_bit |
-	       queue->options.mark_tunnel_bit;
-}
 
 static void verdict_send(struct queue *queue, uint32_t id, int verdict, uint32_t mark)
 {
@@ -160,7 +155,7 @@ int queue_start(struct queue *queue, struct error *error)
 void queue_verdict(struct queue *queue, uint32_t id, enum kernel_verdict verdict, uint16_t owner)
 {
 	struct held *held = &queue->held[id % SLOTS];
-	uint32_t mark = held->mark & ~our_bits(queue);
+	uint32_t mark = held->mark & ~layout_our_bits(&queue->options);
 	uint32_t owner_bits = (uint32_t)owner << queue->owner_shift;
 
 	if (!held->occupied || held->id != id)

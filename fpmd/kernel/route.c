@@ -126,6 +126,23 @@ int route_hold(struct routes *routes, const struct in6_addr *vip, bool hold, str
 			   : rtnl_error(routes->rtnl, status, error, "the route that holds a VIP");
 }
 
+int route_guard(struct routes *routes, const struct in6_addr *vip, bool guard, struct error *error)
+{
+	int status;
+
+	if (guard)
+		status = rtnl_request(routes->rtnl,
+				      start_route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE,
+						  RTN_BLACKHOLE, RT_SCOPE_UNIVERSE,
+						  LAYOUT_TABLE_GUARD, vip),
+				      NULL, NULL);
+	else
+		status = remove_route(routes->rtnl,
+				      start_route(RTM_DELROUTE, 0, RTN_BLACKHOLE, RT_SCOPE_NOWHERE,
+						  LAYOUT_TABLE_GUARD, vip));
+	return status == 0 ? 0 : rtnl_error(routes->rtnl, status, error, "the guard of a VIP");
+}
+
 /* A gateway of the other family is that of an unnumbered session. */
 static bool put_gateway(struct nl_msg *message, const struct in6_addr *owner,
 			const struct in6_addr *gateway)
@@ -222,7 +239,11 @@ static void take_route(void *arg, const struct nlmsghdr *message)
 	if (attributes[RTA_OIF])
 		route.device = (int)nla_get_u32(attributes[RTA_OIF]);
 	if (header->rtm_type == RTN_LOCAL && table == RT_TABLE_LOCAL) {
+		route.kind = ROUTE_HOLD;
 		route.as_ours = true;
+	} else if (table == LAYOUT_TABLE_GUARD) {
+		route.kind = ROUTE_GUARD;
+		route.as_ours = header->rtm_type == RTN_BLACKHOLE;
 	} else if (table > LAYOUT_TABLE_BASE && table <= LAYOUT_TABLE_BASE + UINT16_MAX) {
 		route.id = (uint16_t)(table - LAYOUT_TABLE_BASE);
 		parse_encapsulation(attributes, &route);
@@ -331,20 +352,26 @@ int routes_steer_end(struct routes *routes, int family, struct error *error)
 	return removal.no_memory ? error_set(error, "our routes: out of memory") : status;
 }
 
+int route_remove(struct routes *routes, const struct our_route *route, struct error *error)
+{
+	switch (route->kind) {
+	case ROUTE_HOLD:
+		return route_hold(routes, &route->vip, false, error);
+	case ROUTE_GUARD:
+		return route_guard(routes, &route->vip, false, error);
+	default:
+		return route_owner_remove(routes, route->id, &route->vip, error);
+	}
+}
+
 int routes_remove(struct routes *routes, int family, struct error *error)
 {
 	struct removal removal = {0};
 	int status = routes_dump(routes, family, note_route, &removal, error);
 
-	for (size_t i = 0; i < removal.count; i++) {
-		const struct our_route *route = &removal.items[i];
-		int removed = route->id == KERNEL_OWNER_NONE
-				      ? route_hold(routes, &route->vip, false, error)
-				      : route_owner_remove(routes, route->id, &route->vip, error);
-
-		if (removed < 0)
-			status = removed;
-	}
+	for (size_t i = 0; i < removal.count; i++)
+		if (route_remove(routes, &removal.items[i], error) < 0)
+			status = -1;
 	free(removal.items);
 	if (routes_steer_end(routes, family, error) < 0)
 		status = -1;

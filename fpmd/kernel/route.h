@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Our routes: in each owner's table one per VIP, encapsulated to the owner; in the table `local`
- * one per VIP that holds it; in a table of their own the steered ways to owners. All carry our
- * protocol number.
+ * one per VIP that holds it; in the guard's table one per VIP that leads nowhere; in a table of
+ * their own the steered ways to owners. All carry our protocol number.
  */
 #ifndef HOLDFAST_KERNEL_ROUTE_H
 #define HOLDFAST_KERNEL_ROUTE_H
@@ -32,6 +32,9 @@ int route_owner_remove(struct routes *routes, uint16_t id, const struct in6_addr
 /* The VIP's own `local` route: sets it or takes it away. */
 int route_hold(struct routes *routes, const struct in6_addr *vip, bool hold, struct error *error);
 
+/* The VIP's route in the guard's table; see rule.h. */
+int route_guard(struct routes *routes, const struct in6_addr *vip, bool guard, struct error *error);
+
 /*
  * The way that tunnel packets to *owner* take; *gateway* may be of the other family. It lives
  * apart from the others: not told by routes_dump(), and gone for good when its device goes.
@@ -46,13 +49,16 @@ int routes_steer_end(struct routes *routes, int family, struct error *error);
 /* The device by which the routing table reaches *address*; 0: by none. */
 int route_device(struct routes *routes, const struct in6_addr *address);
 
+enum route_kind { ROUTE_OWNER, ROUTE_HOLD, ROUTE_GUARD };
+
 struct our_route {
+	enum route_kind kind;
 	struct in6_addr vip;
-	struct in6_addr owner; /* :: for a hold */
-	uint16_t id;	       /* KERNEL_OWNER_NONE for a hold */
+	struct in6_addr owner; /* of ROUTE_OWNER only, as id, vni and device are */
+	uint16_t id;
 	uint32_t vni;
 	int device;
-	bool as_ours; /* in all else as route_owner_set() and route_hold() make it */
+	bool as_ours; /* in all else as the functions above make it */
 };
 
 typedef void our_route_fn(void *arg, const struct our_route *route);
@@ -60,6 +66,9 @@ typedef void our_route_fn(void *arg, const struct our_route *route);
 /* All routes with our protocol number but steered ways. *family*: AF_INET or AF_INET6. */
 int routes_dump(struct routes *routes, int family, our_route_fn *fn, void *arg,
 		struct error *error);
+
+/* Takes one of them away; that it is gone already is no error. */
+int route_remove(struct routes *routes, const struct our_route *route, struct error *error);
 
 /* Takes all of them away, and steered ways too. */
 int routes_remove(struct routes *routes, int family, struct error *error);

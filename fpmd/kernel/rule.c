@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Owns the policy rules with our protocol number and the place of the `local` rule. Runs on fpmd's
+ * Owns the policy rules with our protocol number, and the place of the `local` rule. Runs on fpmd's
  * event loop. Invariant: at any moment some rule leads to local delivery.
  */
 #include "fpmd/kernel/rule.h"
@@ -29,6 +29,7 @@ struct rule {
 	uint8_t action;
 	uint8_t protocol;
 	bool from_host; /* iif lo */
+	bool invert;	/* matches what does not match */
 	bool foreign;	/* has selectors that ours never have */
 	bool found;	/* while comparing */
 };
@@ -44,7 +45,7 @@ void rules_init(struct rules *rules, struct rtnl *rtnl, int family,
 {
 	rules->rtnl = rtnl;
 	rules->family = family;
-	rules->owner_mask = options->mark_owner_mask;
+	rules->our_bits = layout_our_bits(options);
 	rules->match_mask = options->mark_owner_mask | options->mark_tunnel_bit;
 	rules->tunnel_port = options->tunnel_port;
 }
@@ -105,11 +106,11 @@ static void take_rule(void *arg, const struct nlmsghdr *message)
 		rule.protocol = nla_get_u8(attributes[FRA_PROTOCOL]);
 	if (attributes[FRA_IIFNAME])
 		rule.from_host = strcmp(nla_get_string(attributes[FRA_IIFNAME]), "lo") == 0;
+	rule.invert = header->flags & FIB_RULE_INVERT;
 	rule.foreign = header->src_len || header->dst_len || header->tos ||
-		       (header->flags & FIB_RULE_INVERT) || attributes[FRA_OIFNAME] ||
-		       (attributes[FRA_IIFNAME] && !rule.from_host) || attributes[FRA_UID_RANGE] ||
-		       attributes[FRA_SPORT_RANGE] || attributes[FRA_TUN_ID] ||
-		       !take_port(attributes, &rule);
+		       attributes[FRA_OIFNAME] || (attributes[FRA_IIFNAME] && !rule.from_host) ||
+		       attributes[FRA_UID_RANGE] || attributes[FRA_SPORT_RANGE] ||
+		       attributes[FRA_TUN_ID] || !take_port(attributes, &rule);
 	list_add(arg, &rule);
 }
 
@@ -130,7 +131,8 @@ static int dump_rules(const struct rules *rules, struct rule_list *list)
 static int send_rule(const struct rules *rules, int type, const struct rule *rule)
 {
 	struct fib_rule_hdr header = {.family = (unsigned char)rules->family,
-				      .action = rule->action};
+				      .action = rule->action,
+				      .flags = rule->invert ? FIB_RULE_INVERT : 0};
 	int flags = type == RTM_NEWRULE ? NLM_F_CREATE | NLM_F_EXCL : 0;
 	struct nl_msg *message = rtnl_message(type, flags, &header, sizeof(header));
 	bool full;
@@ -179,8 +181,8 @@ static bool same_rule(const struct rule *a, const struct rule *b)
 {
 	return a->preference == b->preference && a->target == b->target && a->table == b->table &&
 	       a->mark == b->mark && a->mask == b->mask && a->action == b->action &&
-	       a->protocol == b->protocol && a->from_host == b->from_host && a->port == b->port &&
-	       !a->foreign && !b->foreign;
+	       a->protocol == b->protocol && a->from_host == b->from_host &&
+	       a->invert == b->invert && a->port == b->port && !a->foreign && !b->foreign;
 }
 
 static struct rule owner_rule(const struct rules *rules, struct rule_owner owner)
@@ -193,18 +195,39 @@ static struct rule owner_rule(const struct rules *rules, struct rule_owner owner
 			     .protocol = LAYOUT_PROTOCOL};
 }
 
-static struct rule local_rule(uint32_t preference, uint8_t protocol)
+static struct rule guard_rule(const struct rules *rules)
+{
+	return (struct rule){.preference = LAYOUT_PREF_GUARD,
+			     .action = FR_ACT_TO_TBL,
+			     .table = LAYOUT_TABLE_GUARD,
+			     .mask = rules->our_bits,
+			     .invert = true,
+			     .protocol = LAYOUT_PROTOCOL};
+}
+
+static struct rule local_rule(uint32_t preference)
 {
 	return (struct rule){.preference = preference,
 			     .action = FR_ACT_TO_TBL,
 			     .table = RT_TABLE_LOCAL,
-			     .protocol = protocol};
+			     .protocol = RTPROT_KERNEL};
 }
 
 static bool is_plain_local(const struct rule *rule)
 {
 	return rule->action == FR_ACT_TO_TBL && rule->table == RT_TABLE_LOCAL && !rule->mask &&
-	       !rule->from_host && !rule->port && !rule->foreign;
+	       !rule->from_host && !rule->invert && !rule->port && !rule->foreign;
+}
+
+/*
+ * The rule that leads to local delivery carries the kernel's own protocol number: systemd-networkd
+ * removes the rules of others, and this one the host cannot do without.
+ */
+static bool is_ours(const struct rule *rule)
+{
+	return rule->protocol == LAYOUT_PROTOCOL ||
+	       (is_plain_local(rule) && rule->preference == LAYOUT_PREF_LOCAL &&
+		rule->protocol == RTPROT_KERNEL);
 }
 
 /* Has anybody else put local delivery behind our rules? Then ours only marks the place. */
@@ -217,7 +240,7 @@ static bool local_is_elsewhere(const struct rule_list *present)
 
 		if (is_plain_local(rule) && rule->preference < LAYOUT_PREF_LOCAL)
 			return false;
-		if (is_plain_local(rule) && rule->protocol != LAYOUT_PROTOCOL)
+		if (is_plain_local(rule) && !is_ours(rule))
 			elsewhere = true;
 	}
 	return elsewhere;
@@ -241,17 +264,18 @@ static int ensure_all(const struct rules *rules, struct rule_list *present,
 {
 	struct rule no_op = {
 		.preference = LAYOUT_PREF_LOCAL, .action = FR_ACT_NOP, .protocol = LAYOUT_PROTOCOL};
-	struct rule local = local_rule(LAYOUT_PREF_LOCAL, LAYOUT_PROTOCOL);
+	struct rule local = local_rule(LAYOUT_PREF_LOCAL);
 	struct rule unmarked = {.preference = LAYOUT_PREF_SKIP,
 				.action = FR_ACT_GOTO,
 				.target = LAYOUT_PREF_LOCAL,
-				.mask = rules->owner_mask,
+				.mask = rules->our_bits,
 				.protocol = LAYOUT_PROTOCOL};
 	struct rule from_host = {.preference = LAYOUT_PREF_SKIP,
 				 .action = FR_ACT_GOTO,
 				 .target = LAYOUT_PREF_LOCAL,
 				 .from_host = true,
 				 .protocol = LAYOUT_PROTOCOL};
+	struct rule guard = guard_rule(rules);
 	/* `iif lo` spares the kernel the dissection of what it forwards. */
 	struct rule steer = {.preference = LAYOUT_PREF_STEER,
 			     .action = FR_ACT_TO_TBL,
@@ -268,6 +292,8 @@ static int ensure_all(const struct rules *rules, struct rule_list *present,
 	if (status == 0)
 		status = ensure_rule(rules, present, &from_host, changed);
 	if (status == 0)
+		status = ensure_rule(rules, present, &guard, changed);
+	if (status == 0)
 		status = ensure_rule(rules, present, &steer, changed);
 	for (size_t i = 0; i < count && status == 0; i++) {
 		struct rule rule = owner_rule(rules, owners[i]);
@@ -276,7 +302,7 @@ static int ensure_all(const struct rules *rules, struct rule_list *present,
 	}
 	for (size_t i = 0; i < present->count && status == 0; i++) {
 		const struct rule *rule = &present->items[i];
-		bool surplus = rule->protocol == LAYOUT_PROTOCOL && !rule->found;
+		bool surplus = is_ours(rule) && !rule->found;
 		bool too_early =
 			!elsewhere && is_plain_local(rule) && rule->preference < LAYOUT_PREF_LOCAL;
 
@@ -303,6 +329,27 @@ int rules_ensure(struct rules *rules, const struct rule_owner *owners, size_t co
 	return status == 0 ? 0 : rtnl_error(rules->rtnl, status, error, "policy rules");
 }
 
+int rules_suspend(struct rules *rules, struct error *error)
+{
+	struct rule guard = guard_rule(rules);
+	struct rule_list present = {0};
+	int status = dump_rules(rules, &present);
+
+	for (size_t i = 0; i < present.count && status == 0; i++) {
+		const struct rule *rule = &present.items[i];
+
+		if (!is_ours(rule) || rule->invert || !rule->mask ||
+		    rule->mask == (rule->preference == LAYOUT_PREF_OWNER ? rules->match_mask
+									 : rules->our_bits))
+			continue;
+		status = add_rule(rules, &guard);
+		if (status == 0)
+			status = delete_rule(rules, rule);
+	}
+	free(present.items);
+	return status == 0 ? 0 : rtnl_error(rules->rtnl, status, error, "policy rules");
+}
+
 int rules_owner_add(struct rules *rules, struct rule_owner owner, struct error *error)
 {
 	struct rule rule = owner_rule(rules, owner);
@@ -321,19 +368,18 @@ int rules_owner_remove(struct rules *rules, struct rule_owner owner, struct erro
 
 int rules_remove(struct rules *rules, struct error *error)
 {
-	struct rule first = local_rule(0, RTPROT_KERNEL);
+	struct rule first = local_rule(0);
 	struct rule_list present = {0};
 	int status = dump_rules(rules, &present);
 	bool moved = false;
 
 	for (size_t i = 0; i < present.count; i++)
-		if (present.items[i].protocol == LAYOUT_PROTOCOL &&
-		    is_plain_local(&present.items[i]))
+		if (is_ours(&present.items[i]) && is_plain_local(&present.items[i]))
 			moved = true;
 	if (status == 0 && moved)
 		status = add_rule(rules, &first);
 	for (size_t i = 0; i < present.count && status == 0; i++)
-		if (present.items[i].protocol == LAYOUT_PROTOCOL)
+		if (is_ours(&present.items[i]))
 			status = delete_rule(rules, &present.items[i]);
 	free(present.items);
 	return status == 0 ? 0 : rtnl_error(rules->rtnl, status, error, "policy rules");

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Our policy rules of one address family:
- *   1: no owner in the mark, or sent by this host     goto 3
- *   2: the mark names an owner                        its table
- *   3: local delivery, moved here from 0; a no-op if others moved it already
- *   4: sent by this host to a tunnel port             the table of steered owners
+ *   1: nothing of ours in the mark, or sent by this host   goto 4
+ *   2: the mark names an owner                             its table
+ *   3: anything of ours in the mark                        the guard's table: no way to a VIP
+ *   4: local delivery, moved here from 0; a no-op if others moved it already
+ *   5: sent by this host to a tunnel port                  the table of steered owners
+ * While a rule or route of an owner, or the nftables table, is missing, the guard drops what would
+ * be reset by local delivery; the client sends it again.
  */
 #ifndef HOLDFAST_KERNEL_RULE_H
 #define HOLDFAST_KERNEL_RULE_H
@@ -17,7 +20,7 @@
 struct rules {
 	struct rtnl *rtnl;
 	int family;
-	uint32_t owner_mask; /* in the mark */
+	uint32_t our_bits;   /* in the mark */
 	uint32_t match_mask; /* owner mask and tunnel bit: what comes from the tunnel is not sent
 				back */
 	uint16_t tunnel_port;
@@ -37,6 +40,12 @@ struct rule_owner {
 };
 int rules_ensure(struct rules *rules, const struct rule_owner *owners, size_t count,
 		 size_t *changed, struct error *error);
+
+/*
+ * Before other bits of the mark come into use: rules for the old bits go, but for their guard. What
+ * is marked in the old way or the new one is dropped until rules_ensure().
+ */
+int rules_suspend(struct rules *rules, struct error *error);
 
 /* One owner's rule. That it is there already, or gone already, is no error. */
 int rules_owner_add(struct rules *rules, struct rule_owner owner, struct error *error);

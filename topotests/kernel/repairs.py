@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What others change on the host: devices, routes, rules, the table."""
+import json
 import re
 import signal
 import time
 
-from lab import (PORT, VIP, add_uplink, both, difference, expect, expect_round, moved_sessions,
+from lab import (PORT, VIP, VIP6, add_uplink, both, difference, expect, expect_round, moved_sessions,
                  wait_until)
 
 
@@ -15,9 +16,12 @@ def test_repairs(lab):
     damages = (
         ("rule", "ip rule del pref 2"),
         ("goto", "ip rule del pref 1"),
-        ("rule of the ways", "ip rule del pref 4"),
+        ("guard", "ip rule del pref 3"),
+        ("place of local", "ip rule del pref 4"),
+        ("rule of the ways", "ip rule del pref 5"),
         ("local rule", "ip rule add pref 0 lookup local"),
         ("owner's route", "ip route flush table 7939001"),
+        ("guard's route", "ip route flush table 7938999"),
         ("hold", "ip route del local %s dev lo table local metric 7939" % VIP),
         ("tunnel", "ip link del hf-vx0"),
         ("tunnel down", "ip link set hf-vx0 down"),
@@ -50,6 +54,60 @@ def test_what_cannot_be_repaired_is_told(lab):
     start = len(b.lines)
     lab.on("B", "tc", "filter", "del", "dev", "up0", "ingress")
     b.wait("^problem none", start=start)
+
+
+def test_no_reset_before_the_repair(lab):
+    """What our marks lead to is gone: detours and strays wait, the client sends them again."""
+    both(lab, ipv6=True)
+    b = lab.drivers["B"]
+    for name in "AB":
+        lab.server(name, VIP6)
+    for vip, table, owner in ((VIP, "ip", 1), (VIP6, "ip6", 9)):
+        b.ask("default %d" % owner)
+        damages = ("nft delete table %s holdfast" % table,
+                   "nft flush ruleset",
+                   "ip -%s route flush table 793900%d" % ("6" if vip == VIP6 else "4", owner),
+                   "ip -%s rule del pref 2" % ("6" if vip == VIP6 else "4"),
+                   "ip link del hf-vx0")
+        for damage in damages:
+            lab.move("A")
+            detoured, strays = lab.client(), lab.client()
+            for client in (detoured, strays):
+                expect("opened", client.ask("open %s %d 10" % (vip, PORT)),
+                       {"opened": 10, "failed": 0})
+                expect_round(client, {"A": 10})
+            lab.move("B")
+            expect_round(detoured, {"A": 10})
+            # Nobody repairs it for a while.
+            b.child.send_signal(signal.SIGSTOP)
+            lab.on("B", *damage.split())
+            for client in (detoured, strays):
+                client.send("round")
+            time.sleep(0.3)
+            b.child.send_signal(signal.SIGCONT)
+            for client in (detoured, strays):
+                start = len(client.lines)
+                client.wait("^{", 10.0, start)
+                result = json.loads(client.lines[start])
+                expect("%s after %s" % (result, damage), result["ok"], 10)
+                lab.end(client)
+
+
+def test_table_lost_twice(lab):
+    """As in a restart of nftables that flushes at its stop and at its start."""
+    _, (_, b) = both(lab)
+    client = lab.client()
+    moved_sessions(lab, client)
+    for _ in range(3):
+        client.send("round")
+        start, begin = len(client.lines), time.monotonic()
+        for _ in range(2):
+            lab.on("B", "nft", "flush", "ruleset")
+            wait_until("the table", lambda: "owner_1" in lab.on(
+                "B", "nft", "list", "table", "ip", "holdfast", check=False), True, 0.5)
+        expect("repaired at once", time.monotonic() - begin < 0.7, True)
+        client.wait("^{", 5.0, start)
+        expect("sessions", json.loads(client.lines[start])["ok"], 30)
 
 
 def test_devices_come_and_go(lab):

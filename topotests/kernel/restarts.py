@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Starts, stops, deaths and refusals: what is taken over, kept and removed."""
 import json
+import re
 import signal
 import sys
 import time
@@ -87,6 +88,12 @@ def test_detours_kept(lab):
     lab.end(b)
     expect_round(client, {"A": 30})
     expect("strays are reset", late.ask("round")["reset"], 5)
+    # What systemd-networkd's restart does to the rules of others.
+    for preference in re.findall(r"(\d+):.*proto 79", lab.ip("B", "-N", "rule")):
+        lab.ip("B", "rule", "del", "pref", preference)
+    fresh = lab.client()
+    fresh.ask("open %s %d 5" % (VIP, PORT))
+    expect_round(fresh, {"B": 5})
     b = lab.drive("B", keep="nothing")
     expect("pins", len(b.ask("pins")), 30)
     lab.end(b)
@@ -134,6 +141,25 @@ def test_other_port_and_mask(lab):
         lab.end(driver)
     for name in "AB":
         expect("left on " + name, difference(before[name], lab.state(name)), "")
+
+
+def test_other_mask_under_traffic(lab):
+    """A restart with other bits of the mark drops at most; nothing is reset or goes elsewhere."""
+    _, (_, b) = both(lab, keep="all")
+    client = lab.client()
+    moved_sessions(lab, client)
+    for mask in ("0x00ff0000", "0x0000ff00", "0x00000fff"):
+        start = len(client.lines)
+        for _ in range(200):
+            client.send("round")
+        lab.end(b)
+        b = lab.drive("B", "--owner-mask", mask, keep="all")
+        for _ in range(200):
+            client.wait("^{", 10, start)
+            result = json.loads(client.lines[start])
+            expect("%s with %s" % (result, mask), result["ok"], 30)
+            start += 1
+    expect("pins", len(b.ask("pins")), 30)
 
 
 def test_other_port_in_use(lab):
