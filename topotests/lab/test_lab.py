@@ -114,8 +114,8 @@ class Program:
     def lab(self):
         """The directory of its lab when sessions run in it, else None."""
         for path in run.ROOT.glob("hf*/pid"):
-            pid = int(path.read_text() or 0)
             with contextlib.suppress(OSError):
+                pid = int(path.read_text() or 0)
                 if self.process.pid in (pid, parent(pid)) and (path.parent / "client.log").exists():
                     return path.parent
         return None
