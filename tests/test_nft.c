@@ -5,6 +5,7 @@
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -43,7 +44,8 @@ END_TEST
 START_TEST(sets_are_replaced)
 {
 	struct in6_addr addresses[3];
-	unsigned int ifindexes[2] = {1, 5};
+	unsigned int ifindexes[2] = {1, 5}, *found;
+	size_t count;
 
 	open_it();
 	address_parse("192.0.2.80", &addresses[0]);
@@ -51,9 +53,13 @@ START_TEST(sets_are_replaced)
 	address_parse("192.0.2.80", &addresses[2]);
 	ok(nft_vips_set(nft, addresses, 3, &error));
 	ok(nft_members_set(nft, addresses, 1, &error));
-	ok(nft_uplinks_set(nft, ifindexes, 2, &error));
+	ok(nft_uplinks_set(nft, AF_INET, ifindexes, 2, &error));
 	ck_assert_int_eq(ask("nft list set ip holdfast vips | grep -c '192.0.2.80 }'"), 1);
 	ck_assert_int_eq(ask("nft list set ip holdfast uplinks | grep -c elements"), 1);
+	ok(nft_uplinks_get(nft, AF_INET, &found, &count, &error));
+	ck_assert_uint_eq(count, 2);
+	ck_assert_uint_eq(found[0] + found[1], 6);
+	free(found);
 	address_parse("192.0.2.81", &addresses[0]);
 	ok(nft_vips_set(nft, addresses, 1, &error));
 	ck_assert_int_eq(ask("nft list set ip holdfast vips | grep -c '192.0.2.81 }'"), 1);
@@ -125,7 +131,7 @@ START_TEST(nothing_else_is_forwarded)
 	frame_send("far", "in0", 3);
 	ck_assert_uint_eq(counter("transit-refused"), 0);
 	ck_assert_int_eq(packets("ip", "out"), 3);
-	ok(nft_uplinks_set(nft, uplinks, 1, &error));
+	ok(nft_uplinks_set(nft, AF_INET, uplinks, 1, &error));
 	frame_send("far", "in0", 4);
 	ck_assert_uint_eq(counter("transit-refused"), 4);
 	ck_assert_int_eq(packets("ip", "out"), 3);
@@ -134,7 +140,7 @@ START_TEST(nothing_else_is_forwarded)
 	/* out0 stands in for the tunnel: into it with an owner's id only */
 	ok(nft_open(&options, "out0", &nft, &error));
 	ok(nft_setup(nft, &error));
-	ok(nft_uplinks_set(nft, uplinks, 1, &error));
+	ok(nft_uplinks_set(nft, AF_INET, uplinks, 1, &error));
 	frame_send("far", "in0", 5);
 	ck_assert_uint_eq(counter("tunnel-not-forwarded"), 5);
 	run_ok("nft 'add chain ip test before { type filter hook prerouting priority -300; }; "

@@ -7,18 +7,23 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/netfilter.h>
-#include <linux/netfilter/nf_tables.h>
-#include <libnftnl/set.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
-#include "fpmd/kernel/nft_link.h"
 #include "fpmd/log.h"
 
-#define UPLINKS_SET "uplinks"
+/* What switches forwarding on for a device alone: with IPv6 that is possible since Linux 6.17. */
+static const struct {
+	int number;
+	const char *name, *setting;
+} families[FORWARDING_FAMILIES] = {
+	{AF_INET, "ipv4", "forwarding"},
+	{AF_INET6, "ipv6", "force_forwarding"},
+};
 
 static void sysctl_path(char *path, size_t size, const char *family, const char *device,
 			const char *name)
@@ -64,207 +69,135 @@ static int sysctl_write(const char *family, const char *device, const char *name
 	return status;
 }
 
-static int write_error(int status, const char *device, const char *name, struct error *error)
+static int write_error(int status, const char *family, const char *device, const char *name,
+		       struct error *error)
 {
 	return error_set(error,
-			 "net.ipv4.conf.%s.%s cannot be set: %s (is /proc/sys read-only? "
+			 "net.%s.conf.%s.%s cannot be set: %s (is /proc/sys read-only? "
 			 "fpmd's unit needs ProtectKernelTunables=no)",
-			 device, name, strerror(-status));
+			 family, device, name, strerror(-status));
 }
 
-struct uplinks_dump {
-	unsigned int *items;
-	size_t count;
-	bool no_memory;
-};
-
-static int take_element(struct nftnl_set_elem *element, void *arg)
+int forwarding_take_over(struct forwarding *forwarding, struct nft *nft,
+			 const bool used[FORWARDING_FAMILIES], struct error *error)
 {
-	struct uplinks_dump *dump = arg;
-	unsigned int *grown;
-	const void *key;
-	uint32_t size;
-
-	key = nftnl_set_elem_get(element, NFTNL_SET_ELEM_KEY, &size);
-	if (!key || size != sizeof(uint32_t))
-		return 0;
-	grown = realloc(dump->items, (dump->count + 1) * sizeof(*grown));
-	if (!grown) {
-		dump->no_memory = true;
-		return 0;
-	}
-	dump->items = grown;
-	memcpy(&dump->items[dump->count++], key, sizeof(uint32_t));
-	return 0;
-}
-
-static int take_elements(const struct nlmsghdr *message, void *arg)
-{
-	struct nftnl_set *set = nftnl_set_alloc();
-
-	if (!set)
-		return -ENOMEM;
-	if (nftnl_set_elems_nlmsg_parse(message, set) == 0)
-		nftnl_set_elem_foreach(set, take_element, arg);
-	nftnl_set_free(set);
-	return 0;
-}
-
-static int dump_uplinks(struct nft_link *link, struct uplinks_dump *dump)
-{
-	_Alignas(8) char bytes[1024];
-	struct nlmsghdr *message =
-		nftnl_nlmsg_build_hdr(bytes, NFT_MSG_GETSETELEM, NFPROTO_IPV4, NLM_F_DUMP, 0);
-	struct nftnl_set *set = nftnl_set_alloc();
-	int status = -ENOMEM;
-
-	if (set && nftnl_set_set_str(set, NFTNL_SET_TABLE, NFT_TABLE) == 0 &&
-	    nftnl_set_set_str(set, NFTNL_SET_NAME, UPLINKS_SET) == 0) {
-		nftnl_set_elems_nlmsg_build_payload(message, set);
-		status = nft_link_dump(link, message, take_elements, dump);
-	}
-	if (set)
-		nftnl_set_free(set);
-	return status;
-}
-
-int forwarding_take_over(struct forwarding *forwarding, struct nft *nft, bool ipv6,
-			 struct error *error)
-{
-	struct uplinks_dump dump = {0};
-	struct nft_link link;
-	int status;
-
 	memset(forwarding, 0, sizeof(*forwarding));
 	forwarding->nft = nft;
-	forwarding->ipv6 = ipv6;
-	if (nft_link_open(&link, error) < 0)
-		return -1;
-	status = dump_uplinks(&link, &dump);
-	nft_link_close(&link);
-	if (dump.no_memory)
-		status = -ENOMEM;
-	if (status < 0 && status != -ENOENT) {
-		free(dump.items);
-		return error_set(error, "nftables: cannot read the set " UPLINKS_SET ": %s",
-				 strerror(-status));
-	}
-	forwarding->uplinks = dump.items;
-	forwarding->count = dump.count;
+	memcpy(forwarding->used, used, sizeof(forwarding->used));
+	for (int i = 0; i < FORWARDING_FAMILIES; i++)
+		if (nft_uplinks_get(nft, families[i].number, &forwarding->uplinks[i].items,
+				    &forwarding->uplinks[i].count, error) < 0)
+			return -1;
 	return 0;
 }
 
-static bool is_ours(const struct forwarding *forwarding, int device)
+static bool contains(const struct uplinks *uplinks, unsigned int device)
 {
-	for (size_t i = 0; i < forwarding->count; i++)
-		if (forwarding->uplinks[i] == (unsigned int)device)
+	for (size_t i = 0; i < uplinks->count; i++)
+		if (uplinks->items[i] == device)
 			return true;
 	return false;
 }
 
-/* The devices where forwarding is on because of us; an array of devices->count, or NULL. */
-static unsigned int *choose_uplinks(const struct forwarding *forwarding,
-				    const struct device_list *devices, size_t *count)
+static bool host_forwards(int family)
 {
-	unsigned int *chosen = calloc(devices->count + 1, sizeof(*chosen));
+	return sysctl_read(families[family].name, "all", "forwarding") > 0;
+}
 
-	*count = 0;
-	if (!chosen || sysctl_read("ipv4", "all", "forwarding") > 0)
-		return chosen;
+/* The devices where forwarding is on because of us; *chosen* has room for all. */
+static void choose_uplinks(const struct forwarding *forwarding, int family,
+			   const struct device_list *devices, struct uplinks *chosen)
+{
+	if (!forwarding->used[family] || host_forwards(family))
+		return;
 	for (size_t i = 0; i < devices->count; i++) {
 		const struct device *device = &devices->items[i];
 
-		if (is_ours(forwarding, device->index) ||
-		    sysctl_read("ipv4", device->name, "forwarding") == 0)
-			chosen[(*count)++] = (unsigned int)device->index;
+		if (contains(&forwarding->uplinks[family], (unsigned int)device->index) ||
+		    sysctl_read(families[family].name, device->name, families[family].setting) == 0)
+			chosen->items[chosen->count++] = (unsigned int)device->index;
 	}
-	return chosen;
 }
 
-static bool same_uplinks(const struct forwarding *forwarding, const unsigned int *chosen,
-			 size_t count)
+static bool same_uplinks(const struct uplinks *a, const struct uplinks *b)
 {
-	return forwarding->count == count &&
-	       (!count || memcmp(forwarding->uplinks, chosen, count * sizeof(*chosen)) == 0);
+	return a->count == b->count &&
+	       (!a->count || memcmp(a->items, b->items, a->count * sizeof(*a->items)) == 0);
 }
 
-/* IPv6 has a switch of its own for a device since Linux 6.17. */
-static void ensure_ipv6(struct forwarding *forwarding, const struct device *device)
+static int switch_on(const struct forwarding *forwarding, int family,
+		     const struct device_list *devices, size_t *changed, struct error *error)
 {
-	int status;
+	const char *name = families[family].name, *setting = families[family].setting;
 
-	if (!forwarding->ipv6 || sysctl_read("ipv6", "all", "forwarding") > 0)
-		return;
-	status = sysctl_write("ipv6", device->name, "force_forwarding", 1);
-	if (status < 0 && !forwarding->told)
-		log_warn("IPv6 detours need net.ipv6.conf.all.forwarding=1 on this kernel");
-}
-
-static int switch_on(struct forwarding *forwarding, const struct device_list *devices,
-		     size_t *changed, struct error *error)
-{
 	for (size_t i = 0; i < devices->count; i++) {
 		const struct device *device = &devices->items[i];
 		int status;
 
-		if (!is_ours(forwarding, device->index))
+		if (!contains(&forwarding->uplinks[family], (unsigned int)device->index) ||
+		    sysctl_read(name, device->name, setting) == 1)
 			continue;
-		ensure_ipv6(forwarding, device);
-		if (sysctl_read("ipv4", device->name, "forwarding") == 1)
-			continue;
-		status = sysctl_write("ipv4", device->name, "forwarding", 1);
+		status = sysctl_write(name, device->name, setting, 1);
 		if (status == -ENOENT) /* the device has just gone */
 			continue;
 		if (status < 0)
-			return write_error(status, device->name, "forwarding", error);
+			return write_error(status, name, device->name, setting, error);
 		(*changed)++;
 	}
 	return 0;
 }
 
 /* Devices that have become something else, say ports of a bridge, are as they were before us. */
-static void release(struct forwarding *forwarding, const unsigned int *chosen, size_t count)
+static void release(const struct forwarding *forwarding, int family, const struct uplinks *chosen)
 {
+	const struct uplinks *before = &forwarding->uplinks[family];
 	char name[IF_NAMESIZE];
 
-	if (sysctl_read("ipv4", "all", "forwarding") > 0)
+	if (host_forwards(family))
 		return;
-	for (size_t i = 0; i < forwarding->count; i++) {
-		bool kept = false;
+	for (size_t i = 0; i < before->count; i++)
+		if (!contains(chosen, before->items[i]) && if_indextoname(before->items[i], name))
+			sysctl_write(families[family].name, name, families[family].setting, 0);
+}
 
-		for (size_t j = 0; j < count; j++)
-			kept |= chosen[j] == forwarding->uplinks[i];
-		if (!kept && if_indextoname(forwarding->uplinks[i], name))
-			sysctl_write("ipv4", name, "forwarding", 0);
+static int ensure_family(struct forwarding *forwarding, int family,
+			 const struct device_list *devices, size_t *changed, struct error *error)
+{
+	struct uplinks *uplinks = &forwarding->uplinks[family];
+	struct uplinks chosen = {.items = calloc(devices->count + 1, sizeof(*chosen.items))};
+	bool same;
+
+	if (!chosen.items)
+		return error_set(error, "forwarding: out of memory");
+	choose_uplinks(forwarding, family, devices, &chosen);
+	same = same_uplinks(uplinks, &chosen);
+	if (!same)
+		release(forwarding, family, &chosen);
+	/* The first time also what was found: a set that others remove is made again from what was
+	 * told here. */
+	if ((!forwarding->told || !same) &&
+	    nft_uplinks_set(forwarding->nft, families[family].number, chosen.items, chosen.count,
+			    error) < 0) {
+		free(chosen.items);
+		return -1;
 	}
+	free(uplinks->items);
+	*uplinks = chosen;
+	return switch_on(forwarding, family, devices, changed, error);
 }
 
 int forwarding_ensure(struct forwarding *forwarding, const struct device_list *devices,
 		      size_t *changed, struct error *error)
 {
-	size_t count, corrections = 0;
-	unsigned int *chosen = choose_uplinks(forwarding, devices, &count);
-	int status;
-
-	if (!chosen)
-		return error_set(error, "forwarding: out of memory");
-	if (!same_uplinks(forwarding, chosen, count))
-		release(forwarding, chosen, count);
-	/* The first time also what was found: a set that others remove is made again from what was
-	 * told here. */
-	if ((!forwarding->told || !same_uplinks(forwarding, chosen, count)) &&
-	    nft_uplinks_set(forwarding->nft, chosen, count, error) < 0) {
-		free(chosen);
-		return -1;
-	}
-	free(forwarding->uplinks);
-	forwarding->uplinks = chosen;
-	forwarding->count = count;
-	status = switch_on(forwarding, devices, &corrections, error);
+	*changed = 0;
+	for (int i = 0; i < FORWARDING_FAMILIES; i++)
+		if (ensure_family(forwarding, i, devices, changed, error) < 0)
+			return -1;
+	if (!forwarding->told && forwarding->used[1] && !host_forwards(1) &&
+	    sysctl_read("ipv6", "all", families[1].setting) < 0)
+		log_warn("IPv6 detours need net.ipv6.conf.all.forwarding=1 on this kernel");
 	forwarding->told = true;
-	if (changed)
-		*changed = corrections;
-	return status;
+	return 0;
 }
 
 int forwarding_tunnel(const char *device, struct error *error)
@@ -272,9 +205,9 @@ int forwarding_tunnel(const char *device, struct error *error)
 	int status = sysctl_write("ipv4", device, "forwarding", 0);
 
 	if (status < 0)
-		return write_error(status, device, "forwarding", error);
+		return write_error(status, "ipv4", device, "forwarding", error);
 	status = sysctl_write("ipv4", device, "rp_filter", 2);
-	return status < 0 ? write_error(status, device, "rp_filter", error) : 0;
+	return status < 0 ? write_error(status, "ipv4", device, "rp_filter", error) : 0;
 }
 
 bool forwarding_bridges_filter(void)
@@ -292,23 +225,25 @@ bool forwarding_bridges_filter(void)
 
 void forwarding_restore(struct forwarding *forwarding, const struct device_list *devices)
 {
-	for (size_t i = 0; i < devices->count; i++) {
-		const struct device *device = &devices->items[i];
-		int status;
+	for (int f = 0; f < FORWARDING_FAMILIES; f++)
+		for (size_t i = 0; i < devices->count; i++) {
+			const struct device *device = &devices->items[i];
+			int status;
 
-		if (!is_ours(forwarding, device->index))
-			continue;
-		status = sysctl_write("ipv4", device->name, "forwarding", 0);
-		if (status < 0 && status != -ENOENT)
-			log_warn("net.ipv4.conf.%s.forwarding cannot be set back to 0: %s",
-				 device->name, strerror(-status));
-		if (forwarding->ipv6)
-			sysctl_write("ipv6", device->name, "force_forwarding", 0);
-	}
+			if (!contains(&forwarding->uplinks[f], (unsigned int)device->index))
+				continue;
+			status = sysctl_write(families[f].name, device->name, families[f].setting,
+					      0);
+			if (status < 0 && status != -ENOENT)
+				log_warn("net.%s.conf.%s.%s cannot be set back to 0: %s",
+					 families[f].name, device->name, families[f].setting,
+					 strerror(-status));
+		}
 }
 
 void forwarding_free(struct forwarding *forwarding)
 {
-	free(forwarding->uplinks);
+	for (int i = 0; i < FORWARDING_FAMILIES; i++)
+		free(forwarding->uplinks[i].items);
 	memset(forwarding, 0, sizeof(*forwarding));
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Forwarding for detours. If this host does not forward by its own will, forwarding is on for its
- * uplinks only, and nftables lets nothing but detours through. Which uplinks that are is kept in
- * nftables' set `uplinks`, so that the next fpmd knows it.
+ * Forwarding for detours. If this host does not forward a family by its own will, forwarding is on
+ * for its uplinks only, and nftables lets nothing but detours through. Which uplinks that are is
+ * kept in nftables' sets `uplinks`, so that the next fpmd knows it.
  */
 #ifndef HOLDFAST_KERNEL_FORWARDING_H
 #define HOLDFAST_KERNEL_FORWARDING_H
@@ -13,19 +13,25 @@
 #include "fpmd/kernel/device.h"
 #include "fpmd/kernel/nft.h"
 
-struct forwarding {
-	struct nft *nft;
-	bool ipv6;	       /* IPv6 is detoured too */
-	bool told;	       /* what was found is in the log */
-	unsigned int *uplinks; /* where we switched it on; interface indexes */
+enum { FORWARDING_FAMILIES = 2 }; /* [0] IPv4, [1] IPv6 */
+
+struct uplinks {
+	unsigned int *items; /* interface indexes */
 	size_t count;
 };
 
-/* Reads what an earlier fpmd left; no table is no error. Before nft_setup(). */
-int forwarding_take_over(struct forwarding *forwarding, struct nft *nft, bool ipv6,
-			 struct error *error);
+struct forwarding {
+	struct nft *nft;
+	bool used[FORWARDING_FAMILIES];		     /* there are detours */
+	bool told;				     /* nftables was told what was found */
+	struct uplinks uplinks[FORWARDING_FAMILIES]; /* where we switched it on */
+};
 
-/* After nft_setup(). *changed* (may be NULL): devices where it had to be switched on. */
+/* Reads what an earlier fpmd left; no table is no error. Before nft_setup(). */
+int forwarding_take_over(struct forwarding *forwarding, struct nft *nft,
+			 const bool used[FORWARDING_FAMILIES], struct error *error);
+
+/* After nft_setup(). *changed*: devices where it had to be switched on. */
 int forwarding_ensure(struct forwarding *forwarding, const struct device_list *devices,
 		      size_t *changed, struct error *error);
 

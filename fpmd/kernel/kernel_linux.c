@@ -106,8 +106,7 @@ static int prepare(struct kernel *kernel, bool *found, struct error *error)
 	    nft_open(&kernel->options, LAYOUT_TUNNEL, &kernel->nft, error) < 0 ||
 	    queue_open(kernel->base, &kernel->options, on_stray, kernel, &kernel->queue, error) < 0)
 		return -1;
-	return forwarding_take_over(&kernel->forwarding, kernel->nft, kernel->families[FAMILY_IPV6],
-				    error);
+	return forwarding_take_over(&kernel->forwarding, kernel->nft, kernel->families, error);
 }
 
 /* Chains of owners whose address nobody knows any more; those with pins stay for the caller. */

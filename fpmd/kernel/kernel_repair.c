@@ -165,7 +165,7 @@ static int repair_routes(struct kernel *kernel, bool first, struct error *error)
 
 static int repair_forwarding(struct kernel *kernel, bool first, struct error *error)
 {
-	size_t changed = 0;
+	size_t changed;
 	int status;
 
 	if (forwarding_tunnel(LAYOUT_TUNNEL, error) < 0)

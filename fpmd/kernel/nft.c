@@ -15,7 +15,6 @@
 
 #include "fpmd/kernel/nft_private.h"
 
-#define TRIES_MAX 5 /* of a dump that others disturb */
 
 static const struct nft_family families[2] = {
 	{.protocol = NFPROTO_IPV4,

@@ -69,7 +69,12 @@ void nft_close(struct nft *nft);
 int nft_vips_set(struct nft *nft, const struct in6_addr *vips, size_t count, struct error *error);
 int nft_members_set(struct nft *nft, const struct in6_addr *members, size_t count,
 		    struct error *error);
-int nft_uplinks_set(struct nft *nft, const unsigned int *ifindexes, size_t count,
+int nft_uplinks_set(struct nft *nft, int family, const unsigned int *ifindexes, size_t count,
+		    struct error *error);
+
+/* What is in the set now, whoever put it there; no table is no error. Free *ifindexes*. *family*,
+ * here as above: AF_INET or AF_INET6. */
+int nft_uplinks_get(struct nft *nft, int family, unsigned int **ifindexes, size_t *count,
 		    struct error *error);
 
 /*

@@ -12,7 +12,6 @@
 #include "fpmd/kernel/nft_private.h"
 
 #define CHUNK_MAX 10000	    /* changes in one transaction */
-#define TRIES_MAX 5	    /* of a dump that others disturb */
 #define FAILED_SENDS_MAX 64 /* about 10 ms each; then the search for faulty changes ends */
 
 static struct nft_pin *pin_find(struct nft *nft, const struct flow *flow)

@@ -10,6 +10,8 @@
 #include "fpmd/kernel/nft_link.h"
 #include "fpmd/table.h"
 
+#define TRIES_MAX 5 /* of a dump that others disturb */
+
 struct nftnl_rule;
 
 enum nft_set_name { NFT_VIPS, NFT_MEMBERS, NFT_UPLINKS, NFT_SETS };

@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <linux/netfilter/nf_tables.h>
 #include <libnftnl/set.h>
@@ -264,22 +265,77 @@ int nft_members_set(struct nft *nft, const struct in6_addr *members, size_t coun
 	return addresses_set(nft, NFT_MEMBERS, members, count, error);
 }
 
-int nft_uplinks_set(struct nft *nft, const unsigned int *ifindexes, size_t count,
+static struct nft_family *family_numbered(struct nft *nft, int family)
+{
+	return &nft->families[family == AF_INET ? 0 : 1];
+}
+
+int nft_uplinks_set(struct nft *nft, int family, const unsigned int *ifindexes, size_t count,
 		    struct error *error)
 {
-	for (int i = 0; i < 2; i++) {
-		struct nft_family *family = &nft->families[i];
-		struct nft_set content = {.told = true, .count = count};
+	struct nft_family *set_family = family_numbered(nft, family);
+	struct nft_set content = {.told = true, .count = count};
 
-		if (!family->used)
-			continue;
-		content.keys = calloc(count ? count : 1, sizeof(*content.keys));
-		if (!content.keys)
-			return error_set(error, "nftables: out of memory");
-		for (size_t j = 0; j < count; j++)
-			memcpy(content.keys[j], &ifindexes[j], sizeof(uint32_t));
-		if (set_replace(nft, family, NFT_UPLINKS, &content, error))
-			return -1;
-	}
+	if (!set_family->used)
+		return 0;
+	content.keys = calloc(count ? count : 1, sizeof(*content.keys));
+	if (!content.keys)
+		return error_set(error, "nftables: out of memory");
+	for (size_t i = 0; i < count; i++)
+		memcpy(content.keys[i], &ifindexes[i], sizeof(uint32_t));
+	return set_replace(nft, set_family, NFT_UPLINKS, &content, error);
+}
+
+struct uplinks_dump {
+	unsigned int *ifindexes;
+	size_t count;
+};
+
+static int take_uplink(struct nftnl_set_elem *element, void *arg)
+{
+	struct uplinks_dump *dump = arg;
+	uint32_t size;
+	const void *key = nftnl_set_elem_get(element, NFTNL_SET_ELEM_KEY, &size);
+
+	if (key && size == sizeof(uint32_t) && dump->count < SET_SIZE_MAX)
+		memcpy(&dump->ifindexes[dump->count++], key, size);
 	return 0;
+}
+
+static int take_uplinks(const struct nlmsghdr *message, void *arg)
+{
+	struct nftnl_set *set = nftnl_set_alloc();
+
+	if (!set)
+		return -ENOMEM;
+	if (nftnl_set_elems_nlmsg_parse(message, set) == 0)
+		nftnl_set_elem_foreach(set, take_uplink, arg);
+	nftnl_set_free(set);
+	return 0;
+}
+
+int nft_uplinks_get(struct nft *nft, int family, unsigned int **ifindexes, size_t *count,
+		    struct error *error)
+{
+	struct uplinks_dump dump = {.ifindexes = calloc(SET_SIZE_MAX, sizeof(unsigned int))};
+	int status = dump.ifindexes ? -EINTR : -ENOMEM;
+
+	for (int i = 0; i < TRIES_MAX && status == -EINTR; i++) {
+		_Alignas(8) char bytes[256];
+		struct nlmsghdr *request = nftnl_nlmsg_build_hdr(
+			bytes, NFT_MSG_GETSETELEM, family_numbered(nft, family)->protocol,
+			NLM_F_DUMP, 0);
+
+		mnl_attr_put_strz(request, NFTA_SET_ELEM_LIST_TABLE, NFT_TABLE);
+		mnl_attr_put_strz(request, NFTA_SET_ELEM_LIST_SET, nft_set_names[NFT_UPLINKS]);
+		dump.count = 0;
+		status = nft_link_dump(&nft->link, request, take_uplinks, &dump);
+	}
+	*ifindexes = dump.ifindexes;
+	*count = dump.count;
+	/* A kernel without tables of that family has no set either. */
+	if (status == 0 || status == -ENOENT || status == -EAFNOSUPPORT)
+		return 0;
+	return error_set(error, "nftables: cannot read the set %s: %s", nft_set_names[NFT_UPLINKS],
+			 strerror(-status));
 }

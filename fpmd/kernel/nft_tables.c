@@ -17,7 +17,6 @@
 
 #include "fpmd/kernel/nft_private.h"
 
-#define TRIES_MAX 5   /* of a dump that others disturb */
 #define XT_REVISION 3 /* the newest that we know */
 #define NAMES_MAX (NFT_OWNER_MAX + 64)
 #define NAME_SIZE 64

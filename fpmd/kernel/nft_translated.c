@@ -28,7 +28,6 @@
 #define VISITS_MAX 2000	   /* of chains, in one walk */
 #define ELEMENTS_MAX 65536 /* of one set; larger ones count as unknown */
 #define CONNECTIONS_MAX 65536
-#define TRIES_MAX 5
 
 struct root {
 	uint32_t family;

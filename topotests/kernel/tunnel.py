@@ -132,6 +132,31 @@ def test_no_transit(lab):
                lambda: "packets 1 " in lab.on("A", "nft", "list", "table", "ip", "seen"), True)
 
 
+def test_each_family_is_forwarded_by_its_own_setting(lab):
+    """A host that forwards one family goes on doing it; in the other there are detours only."""
+    lab.sysctl("A", "net.ipv6.conf.all.forwarding=1")
+    lab.sysctl("B", "net.ipv4.ip_forward=1")
+    both(lab, ipv6=True)
+    a = lab.drivers["A"]
+    client = lab.client()
+    for name in "AB":
+        lab.server(name, VIP6)
+    expect("opened", client.ask("open %s %d 10" % (VIP6, PORT)), {"opened": 10, "failed": 0})
+    expect_round(client, {"A": 10})
+    lab.move("B")
+    expect_round(client, {"A": 10})
+    lab.ip("R", "route", "add", "2001:db8:9::9", "via", lab.address6["A"])
+    lab.on("A", "nft", "-f", "-", text="table ip6 seen { chain f { type filter hook postrouting "
+           "priority 100; ip6 daddr 2001:db8:9::9 counter drop\n }\n }")
+    packet = struct.pack("!IHBB", 6 << 28, 8, 17, 64) + socket.inet_pton(
+        socket.AF_INET6, "2001:db8:1::2") + socket.inet_pton(
+        socket.AF_INET6, "2001:db8:9::9") + struct.pack("!HHHH", 9, 9, 8, 0)
+    client.ask("raw " + packet.hex())
+    wait_until("forwarded",
+               lambda: "packets 1 " in lab.on("A", "nft", "list", "table", "ip6", "seen"), True)
+    expect("refused", a.counters()["transit-refused"], 0)
+
+
 def second_uplink(lab):
     """B's second uplink; its routes to the owner A lead over both, as ECMP."""
     add_uplink(lab, "1600")
