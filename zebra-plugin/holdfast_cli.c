@@ -16,6 +16,7 @@
 #include "zebra-plugin/holdfast_cli.h"
 #include "zebra-plugin/holdfast_config.h"
 #include "zebra-plugin/holdfast_fpm.h"
+#include "zebra-plugin/holdfast_key.h"
 #include "zebra-plugin/holdfast_node.h"
 #include "zebra-plugin/holdfast_routes.h"
 #include "zebra-plugin/holdfast_show.h"
@@ -194,6 +195,26 @@ DEFPY(holdfast_key_file, holdfast_key_file_cmd, "[no$no] directory key-file ![PA
 		warn_and_keep(vty, &error);
 	}
 	changed();
+	return CMD_SUCCESS;
+}
+
+DEFPY(generate_holdfast_key, generate_holdfast_key_cmd,
+      "generate holdfast key-file PATH$path [id (1-4294967295)$id]",
+      "Make something new\n" HOLDFAST_STR "File with a fresh key for all members\n"
+      "Absolute path of a file that does not exist yet\n"
+      "Number that tells the key from others\n"
+      "Number that tells the key from others\n")
+{
+	struct error error;
+
+	if (holdfast_key_file_create(path, id_str ? (uint32_t)id : 1, &error)) {
+		vty_out(vty, "%% %s\n", error.text);
+		return CMD_WARNING;
+	}
+	vty_out(vty,
+		"%s was made. Copy it to all members, for FRR's user only, and then give each\n"
+		"`directory key-file %s`.\n",
+		path, path);
 	return CMD_SUCCESS;
 }
 
@@ -426,6 +447,7 @@ void holdfast_cli_init(holdfast_loop *loop)
 	install_element(HOLDFAST_NODE, &holdfast_queue_cmd);
 	install_element(HOLDFAST_NODE, &holdfast_pins_max_cmd);
 	install_element(HOLDFAST_NODE, &holdfast_pins_check_cmd);
+	install_element(ENABLE_NODE, &generate_holdfast_key_cmd);
 	install_element(ENABLE_NODE, &debug_holdfast_cmd);
 	install_element(CONFIG_NODE, &debug_holdfast_cmd);
 	install_element(VIEW_NODE, &show_holdfast_cmd);

@@ -510,6 +510,20 @@ def test_a_dying_vtysh_does_not_matter(r1, peer):
     assert eventually(lambda: "did not answer" in vtysh(r1, "show holdfast pins"), 6)
 
 
+def test_a_key_file_is_made(r1):
+    """By zebra's user, for its user only; never over another file."""
+    path = "/etc/frr/made.key"
+    said = vtysh(r1, "generate holdfast key-file %s id 5" % path)
+    assert "directory key-file %s" % path in said
+    assert r1.run("stat -c '%U %a' " + path).split() == ["frr", "600"]
+    number, key = r1.run("cat " + path).split()
+    assert number == "5" and len(bytes.fromhex(key)) == 32
+    assert "is there already" in vtysh(r1, "generate holdfast key-file " + path)
+    assert r1.run("cat " + path).split()[1] == key
+    assert "must be able to write there" in vtysh(r1, "generate holdfast key-file /proc/made.key")
+    r1.run("rm " + path)
+
+
 def test_zz_a_restart_of_zebra_tells_no_lies(r1, peer):
     """The end of zebra withdraws nothing; its start sends nothing before it is configured."""
     fpmd = peer()
