@@ -97,6 +97,7 @@ static struct directory_options directory_options(const struct settings *s)
 	struct directory_options options = {
 		.port = s->directory_port,
 		.replicas = s->directory_replicas,
+		.ring_members = s->ring_members,
 		.local = settings_local_member(s),
 		.record_lifetime_s = s->record_lifetime_s,
 		.records_max = RECORDS_MAX,
@@ -207,6 +208,7 @@ static bool needs_restart(const struct settings *old, const struct settings *new
 	return memcmp(old->local_members, new->local_members, sizeof(old->local_members)) ||
 	       strcmp(old->key_file, new->key_file) || old->directory_port != new->directory_port ||
 	       old->directory_replicas != new->directory_replicas ||
+	       old->ring_members != new->ring_members ||
 	       old->record_lifetime_s != new->record_lifetime_s ||
 	       old->tunnel_port != new->tunnel_port || old->tunnel_vni != new->tunnel_vni ||
 	       old->mark_owner_mask != new->mark_owner_mask ||

@@ -124,6 +124,9 @@ int settings_from_config(const Holdfast__Config *config, struct settings *settin
 	if (config->directory_replicas < 1 || config->directory_replicas > 3)
 		return error_set(error, "directory replicas %u is not in 1-3",
 				 config->directory_replicas);
+	if (config->ring_members < 3 || config->ring_members > 1024)
+		return error_set(error, "directory ring-members %u is not in 3-1024",
+				 config->ring_members);
 	if (!config->record_lifetime_s || !config->pin_check_s || !config->pins_max)
 		return error_set(error, "a time or limit of 0 was sent");
 	length = snprintf(s.key_file, sizeof(s.key_file), "%s", config->directory_key_file);
@@ -132,6 +135,7 @@ int settings_from_config(const Holdfast__Config *config, struct settings *settin
 
 	s.directory_port = (uint16_t)config->directory_port;
 	s.directory_replicas = (uint8_t)config->directory_replicas;
+	s.ring_members = (uint16_t)config->ring_members;
 	s.tunnel_port = (uint16_t)config->tunnel_port;
 	s.tunnel_vni = config->tunnel_vni;
 	s.queue = (uint16_t)config->queue;

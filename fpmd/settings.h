@@ -19,6 +19,7 @@ struct settings {
 	char key_file[256];
 	uint16_t directory_port;
 	uint8_t directory_replicas;
+	uint16_t ring_members;
 	uint16_t tunnel_port;
 	uint32_t tunnel_vni;
 	uint32_t mark_owner_mask;

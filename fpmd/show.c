@@ -374,6 +374,7 @@ static json_object *directory_json(struct daemon *d)
 	add_text(root, "engine", "one-hop");
 	add_number(root, "port", d->settings.directory_port);
 	add_number(root, "replicas", d->settings.directory_replicas);
+	add_number(root, "ringMembersMax", d->settings.ring_members);
 	add_text(root, "keyFile", d->settings.key_file);
 	add_bool(root, "running", daemon_running(d));
 	if (d->problems[PROBLEM_DIRECTORY][0])

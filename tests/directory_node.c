@@ -323,6 +323,7 @@ int main(int argc, char **argv)
 	struct directory_options options = {
 		.port = 7939,
 		.replicas = 3,
+		.ring_members = 48,
 		.record_lifetime_s = 600,
 		.records_max = 1000000,
 	};

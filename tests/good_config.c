@@ -35,6 +35,7 @@ void config_good(void)
 	config.directory_key_file = (char *)"/etc/frr/holdfast.key";
 	config.directory_port = 7939;
 	config.directory_replicas = 3;
+	config.ring_members = 48;
 	config.tunnel_port = 4790;
 	config.tunnel_vni = 77;
 	config.mark_owner_mask = 0xfff;

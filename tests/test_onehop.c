@@ -53,6 +53,7 @@ static struct directory_options options_make(unsigned int number)
 	struct directory_options options = {
 		.port = (uint16_t)(20000 + getpid() % 20000),
 		.replicas = 3,
+		.ring_members = 48,
 		.record_lifetime_s = 600,
 		.records_max = 10000,
 	};

@@ -16,7 +16,7 @@ static void ring_make(const uint16_t *ids, size_t count)
 		members[i].id = ids[i];
 		members[i].address = address_from_ipv4(htonl(0x0a000000u + ids[i]));
 	}
-	ring_build(&ring, members, count, 3);
+	ring_build(&ring, members, count, 48, 3);
 }
 
 static struct record_key key_make(uint32_t number)

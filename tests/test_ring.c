@@ -4,6 +4,8 @@
 
 #include "fpmd/directory/ring.h"
 
+#define LIMIT 48
+
 static struct ring ring, other;
 
 static void members_make(struct ring_member *members, size_t count, bool ipv6)
@@ -31,7 +33,7 @@ START_TEST(balance)
 		double fair;
 
 		members_make(members, count, c % 2);
-		ring_build(&ring, members, count, 3);
+		ring_build(&ring, members, count, LIMIT, 3);
 		ck_assert_uint_eq(ring.replicas, count < 3 ? count : 3);
 		for (uint32_t bucket = 0; bucket < RING_BUCKETS; bucket++) {
 			primary[ring.holder[bucket][0]]++;
@@ -60,10 +62,10 @@ START_TEST(least_movement)
 		size_t moved;
 
 		members_make(members, count, false);
-		ring_build(&ring, members, count, 3);
+		ring_build(&ring, members, count, LIMIT, 3);
 		members_make(members, count, false);
 		members[gone] = members[count - 1];
-		ring_build(&other, members, count - 1, 3);
+		ring_build(&other, members, count - 1, LIMIT, 3);
 		/* Only the buckets of the member that left change, and by one place. */
 		for (uint32_t bucket = 0; bucket < RING_BUCKETS; bucket++) {
 			uint16_t b = (uint16_t)bucket;
@@ -89,13 +91,13 @@ START_TEST(order_does_not_matter)
 	members_make(members, 60, false);
 	for (size_t i = 0; i < 60; i++)
 		reversed[i] = members[59 - i];
-	ring_build(&ring, members, 60, 3);
-	ring_build(&other, reversed, 60, 3);
-	ck_assert_uint_eq(ring.members, RING_MEMBERS_MAX);
+	ring_build(&ring, members, 60, LIMIT, 3);
+	ring_build(&other, reversed, 60, LIMIT, 3);
+	ck_assert_uint_eq(ring.members, LIMIT);
 	ck_assert_mem_eq(&ring, &other, sizeof(ring));
 	/* Beyond the cap one leaves: at most one other comes in. */
 	members_make(members, 60, false);
-	ring_build(&other, members, 59, 3);
+	ring_build(&other, members, 59, LIMIT, 3);
 	ck_assert_uint_lt(ring_moved(&ring, &other), RING_BUCKETS / 5);
 }
 END_TEST
@@ -105,10 +107,10 @@ START_TEST(small)
 	struct ring_member member;
 
 	members_make(&member, 1, false);
-	ring_build(&ring, &member, 0, 3);
+	ring_build(&ring, &member, 0, LIMIT, 3);
 	ck_assert_uint_eq(ring.replicas, 0);
 	ck_assert(!ring_holds(&ring, 0, 0));
-	ring_build(&ring, &member, 1, 3);
+	ring_build(&ring, &member, 1, LIMIT, 3);
 	ck_assert_uint_eq(ring.replicas, 1);
 	for (uint32_t bucket = 0; bucket < RING_BUCKETS; bucket++)
 		ck_assert(ring_holds(&ring, (uint16_t)bucket, 0));
@@ -122,7 +124,7 @@ START_TEST(places_are_final)
 	struct ring_member members[6];
 
 	members_make(members, 6, false);
-	ring_build(&ring, members, 6, 3);
+	ring_build(&ring, members, 6, LIMIT, 3);
 	for (size_t i = 0; i < 4; i++)
 		ck_assert_mem_eq(ring.holder[i * 5000], want[i], sizeof(want[i]));
 }

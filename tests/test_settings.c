@@ -45,6 +45,8 @@ START_TEST(each_rule_is_checked)
 		{"queue", FIELD(queue), 65536},
 		{"replicas", FIELD(directory_replicas), 0},
 		{"replicas", FIELD(directory_replicas), 4},
+		{"ring-members", FIELD(ring_members), 2},
+		{"ring-members", FIELD(ring_members), 1025},
 		{"one run of bits", FIELD(mark_owner_mask), 0xf0f},
 		{"one run of bits", FIELD(mark_owner_mask), 0},
 		{"one bit each", FIELD(mark_stray_bit), 0x3},

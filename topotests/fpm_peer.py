@@ -70,7 +70,7 @@ def prefix(data):
 
 CONFIG = {4: "key-file", 5: "directory-port", 6: "replicas", 7: "tunnel-port", 8: "vni",
           9: "owner-mask", 10: "stray-bit", 11: "tunnel-bit", 12: "queue",
-          13: "record-lifetime", 14: "pin-check", 15: "pins-max", 16: "debug"}
+          13: "record-lifetime", 14: "pin-check", 15: "pins-max", 16: "debug", 17: "ring-members"}
 
 
 def decode(payload):

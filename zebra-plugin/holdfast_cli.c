@@ -235,6 +235,16 @@ DEFPY(holdfast_replicas, holdfast_replicas_cmd, "[no$no] directory replicas ![(1
 	return CMD_SUCCESS;
 }
 
+DEFPY(holdfast_ring_members, holdfast_ring_members_cmd,
+      "[no$no] directory ring-members ![(3-1024)$members]",
+      NO_STR DIRECTORY_STR "Members that keep records, the same on all hosts\n"
+			   "At most so many\n")
+{
+	config.ring_members = no ? defaults.ring_members : (uint16_t)members;
+	changed();
+	return CMD_SUCCESS;
+}
+
 DEFPY(holdfast_record_lifetime, holdfast_record_lifetime_cmd,
       "[no$no] directory record-lifetime ![(5-86400)$seconds]",
       NO_STR DIRECTORY_STR "How long records of a silent owner count\n" SECONDS_STR)
@@ -441,6 +451,7 @@ void holdfast_cli_init(holdfast_loop *loop)
 	install_element(HOLDFAST_NODE, &holdfast_key_file_cmd);
 	install_element(HOLDFAST_NODE, &holdfast_directory_port_cmd);
 	install_element(HOLDFAST_NODE, &holdfast_replicas_cmd);
+	install_element(HOLDFAST_NODE, &holdfast_ring_members_cmd);
 	install_element(HOLDFAST_NODE, &holdfast_record_lifetime_cmd);
 	install_element(HOLDFAST_NODE, &holdfast_tunnel_cmd);
 	install_element(HOLDFAST_NODE, &holdfast_mark_cmd);

@@ -12,6 +12,7 @@ void holdfast_config_init(struct holdfast_config *config)
 	memset(config, 0, sizeof(*config));
 	config->directory_port = 7939;
 	config->directory_replicas = 3;
+	config->ring_members = 48;
 	config->record_lifetime_s = 600;
 	config->tunnel_port = 4790;
 	config->tunnel_vni = 77;

@@ -33,6 +33,7 @@ struct holdfast_config {
 	char key_file[HOLDFAST_KEY_FILE_SIZE];	 /* empty: none */
 	uint16_t directory_port;
 	uint8_t directory_replicas;
+	uint16_t ring_members;
 	uint32_t record_lifetime_s;
 	uint16_t tunnel_port;
 	uint32_t tunnel_vni;

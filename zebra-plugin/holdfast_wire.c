@@ -59,6 +59,7 @@ size_t holdfast_wire_config(const struct holdfast_config *config, uint8_t *out, 
 	message.directory_key_file = (char *)config->key_file;
 	message.directory_port = config->directory_port;
 	message.directory_replicas = config->directory_replicas;
+	message.ring_members = config->ring_members;
 	message.tunnel_port = config->tunnel_port;
 	message.tunnel_vni = config->tunnel_vni;
 	message.mark_owner_mask = config->mark_owner_mask;

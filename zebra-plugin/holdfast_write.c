@@ -44,6 +44,8 @@ void holdfast_write_block(struct vty *vty, const struct holdfast_config *config)
 		vty_out(vty, " directory port %u\n", config->directory_port);
 	if (config->directory_replicas != defaults->directory_replicas)
 		vty_out(vty, " directory replicas %u\n", config->directory_replicas);
+	if (config->ring_members != defaults->ring_members)
+		vty_out(vty, " directory ring-members %u\n", config->ring_members);
 	if (config->record_lifetime_s != defaults->record_lifetime_s)
 		vty_out(vty, " directory record-lifetime %u\n", config->record_lifetime_s);
 	if (config->tunnel_vni != defaults->tunnel_vni)

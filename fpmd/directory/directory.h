@@ -33,6 +33,7 @@ struct directory_options {
 	char key_file[256];    /* see directory_key_load() */
 	uint16_t port;	       /* UDP */
 	uint8_t replicas;      /* 1 to 3 */
+	uint16_t ring_members; /* at most so many members keep records; the same on all */
 	struct in6_addr local; /* this member's address: what datagrams come from */
 	uint32_t record_lifetime_s; /* records of an owner that was not heard of for so long are void */
 	uint32_t records_max;	    /* bound of the store */

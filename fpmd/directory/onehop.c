@@ -67,7 +67,8 @@ static void rebuild_ring(struct directory *directory)
 		members[count].address = directory->members.member[id].address;
 		members[count++].id = id;
 	}
-	ring_build(&directory->ring, members, count, directory->options.replicas);
+	ring_build(&directory->ring, members, count, directory->options.ring_members,
+		   directory->options.replicas);
 	directory->ring_ms = onehop_now_ms();
 	directory->sweep_left = SIZE_MAX;
 	directory->counters.ring_changes++;
@@ -271,6 +272,9 @@ int directory_check(const struct directory_options *options, struct error *error
 	if (options->replicas < 1 || options->replicas > RING_REPLICAS_MAX)
 		return error_set(error, "directory: %u replicas; 1 to %u are possible",
 				 options->replicas, RING_REPLICAS_MAX);
+	if (options->ring_members < options->replicas)
+		return error_set(error, "directory: a ring of %u members cannot hold %u replicas",
+				 options->ring_members, options->replicas);
 	if (options->record_lifetime_s == 0 || options->records_max == 0)
 		return error_set(error, "directory: record lifetime and table size must not be 0");
 	if (IN6_IS_ADDR_UNSPECIFIED(&options->local) || IN6_IS_ADDR_MULTICAST(&options->local))

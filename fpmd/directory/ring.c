@@ -37,15 +37,18 @@ static int member_compare(const void *a, const void *b)
 	return memcmp(&left->address, &right->address, sizeof(left->address));
 }
 
-void ring_build(struct ring *ring, struct ring_member *members, size_t count, uint8_t replicas)
+void ring_build(struct ring *ring, struct ring_member *members, size_t count, size_t limit,
+		uint8_t replicas)
 {
 	uint64_t seed[RING_MEMBERS_MAX];
 
 	memset(ring, 0, sizeof(*ring));
 	if (count > 0)
 		qsort(members, count, sizeof(*members), member_compare);
-	if (count > RING_MEMBERS_MAX)
-		count = RING_MEMBERS_MAX;
+	if (limit > RING_MEMBERS_MAX)
+		limit = RING_MEMBERS_MAX;
+	if (count > limit)
+		count = limit;
 	if (replicas > RING_REPLICAS_MAX)
 		replicas = RING_REPLICAS_MAX;
 	ring->members = (uint16_t)count;

@@ -10,7 +10,7 @@
 
 #define RING_BUCKETS 16384
 #define RING_REPLICAS_MAX 3
-#define RING_MEMBERS_MAX 48
+#define RING_MEMBERS_MAX 1024
 
 struct ring_member {
 	struct in6_addr address;
@@ -24,10 +24,11 @@ struct ring {
 };
 
 /*
- * Builds the ring over *members*, *count* may be 0. Of more than RING_MEMBERS_MAX only so many are
- * taken, chosen by a hash of the address; *members* is put into another order.
+ * Builds the ring over *members*, *count* may be 0. Of more than *limit* only so many are taken,
+ * chosen by a hash of the address, at most RING_MEMBERS_MAX; *members* is put into another order.
  */
-void ring_build(struct ring *ring, struct ring_member *members, size_t count, uint8_t replicas);
+void ring_build(struct ring *ring, struct ring_member *members, size_t count, size_t limit,
+		uint8_t replicas);
 
 static inline uint16_t ring_bucket(const struct record_key *key)
 {

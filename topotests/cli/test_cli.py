@@ -29,6 +29,7 @@ BLOCK = """holdfast
 """
 ALL = BLOCK + """ directory port 8000
  directory replicas 2
+ directory ring-members 64
  directory record-lifetime 30
  tunnel port 5000 vni 99
  mark owner-mask 0xff000000 stray-bit 0x00000001 tunnel-bit 0x00000002
@@ -161,7 +162,7 @@ def test_only_what_differs_from_the_defaults_is_shown(r1):
     assert running(r1) == ""
     enter(r1, BLOCK)
     assert running(r1) == BLOCK
-    block(r1, "directory port 7939", "directory replicas 3", "directory record-lifetime 600",
+    block(r1, "directory port 7939", "directory replicas 3", "directory ring-members 48", "directory record-lifetime 600",
           "tunnel port 4790 vni 77", "queue 7939", "pins max 1048576", "pins check-interval 60",
           "mark owner-mask fff stray-bit 0x80000000 tunnel-bit 40000000")
     assert running(r1) == BLOCK
@@ -178,7 +179,7 @@ def test_every_line_has_a_no_form(r1):
         assert block(r1, "no " + line) == "", line
     assert running(r1) == "holdfast\n"
     enter(r1, ALL)
-    assert block(r1, "no directory port", "no directory replicas", "no directory record-lifetime",
+    assert block(r1, "no directory port", "no directory replicas", "no directory ring-members", "no directory record-lifetime",
                  "no tunnel", "no mark", "no queue", "no pins max", "no pins check-interval") == ""
     assert running(r1) == BLOCK
 
@@ -328,7 +329,7 @@ def test_fpmd_is_told_everything(r1, peer):
         "members": ["10.255.0.3"], "key-file": "/etc/frr/holdfast.key", "directory-port": 7939,
         "replicas": 3, "tunnel-port": 4790, "vni": 77, "owner-mask": 0xfff,
         "stray-bit": 1 << 31, "tunnel-bit": 1 << 30, "queue": 7939, "record-lifetime": 600,
-        "pin-check": 60, "pins-max": 1048576}
+        "pin-check": 60, "pins-max": 1048576, "ring-members": 48}
     routes = fpmd.routes()
     assert sorted(routes) == ["10.255.0.3/32", "10.255.0.4/32", "192.0.2.80/32", "2001:db8::80/128"]
     assert [hop["gateway"] for hop in routes["10.255.0.4/32"]] == ["10.1.0.2", "10.1.0.3"]
