@@ -45,6 +45,9 @@ struct node {
 	uint64_t *time_us;
 	char owner[ADDRESS_TEXT_SIZE];
 	bool owners_differ;
+
+	struct in6_addr bulk_owner;
+	unsigned int bulk_flows, bulk_pages;
 };
 
 struct question {
@@ -167,6 +170,28 @@ static void begin_gets(struct node *node, unsigned int first, unsigned int count
 	ask_more(node);
 }
 
+static void on_page(void *arg, const struct directory_page *page);
+
+static void bulk_page(struct node *node, uint64_t cursor)
+{
+	if (directory_bulk(node->directory, &node->bulk_owner, cursor, 1000, on_page, node) != 0)
+		printf("overload\n");
+}
+
+static void on_page(void *arg, const struct directory_page *page)
+{
+	struct node *node = arg;
+
+	node->bulk_flows += (unsigned int)page->count;
+	node->bulk_pages++;
+	if (page->cursor != 0)
+		bulk_page(node, page->cursor);
+	else
+		printf("bulk found=%d flows=%u pages=%u us=%llu\n", page->answer == DIRECTORY_FOUND,
+		       node->bulk_flows, node->bulk_pages,
+		       (unsigned long long)(now_us() - node->wait_since_us));
+}
+
 static uint64_t counter(struct node *node, const char *name)
 {
 	struct directory_counter all[128];
@@ -246,6 +271,11 @@ static void run_command(struct node *node, char *line)
 		printf("done\n");
 	} else if (sscanf(line, "get %u %u %u", &number, &count, &deadline_ms) >= 1) {
 		begin_gets(node, number, count, deadline_ms);
+	} else if (sscanf(line, "bulk %63s", name) == 1 && address_parse(name, &address) == 0) {
+		node->bulk_flows = node->bulk_pages = 0;
+		node->bulk_owner = address;
+		node->wait_since_us = now_us();
+		bulk_page(node, 0);
 	} else if (sscanf(line, "refuse %63s %u", name, &number) == 2 &&
 		   address_parse(name, &address) == 0) {
 		flow = flow_make(number);

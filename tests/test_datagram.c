@@ -116,6 +116,9 @@ START_TEST(entries_there_and_back)
 	struct ack ack = {.version = 5, .status = ACK_AHEAD}, ack_back;
 	struct get get = {.request = 1234, .flow = unit_flow(1)}, get_back;
 	struct get_answer answer = {.request = 99, .status = GET_CLAIM}, answer_back;
+	struct bulk bulk = {.request = 3, .cursor = UINT64_C(1) << 40, .count = 4096}, bulk_back;
+	struct bulk_flow bulk_flow = {.request = 4, .number = 5, .flow = unit_flow(6)},
+			 bulk_flow_back;
 	uint8_t wire[64];
 
 	memset(hello.challenge, 9, sizeof(hello.challenge));
@@ -139,6 +142,19 @@ START_TEST(entries_there_and_back)
 	ck_assert_int_eq(get_decode(wire, &get_back), 0);
 	ck_assert_uint_eq(get_back.request, 1234);
 	ck_assert(flow_equal(&get.flow, &get_back.flow));
+
+	bulk_encode(&bulk, wire);
+	ck_assert_int_eq(bulk_decode(wire, &bulk_back), 0);
+	ck_assert_uint_eq(bulk_back.request, 3);
+	ck_assert_uint_eq(bulk_back.cursor, UINT64_C(1) << 40);
+	ck_assert_uint_eq(bulk_back.count, 4096);
+	wire[23] = 1;
+	ck_assert_int_eq(bulk_decode(wire, &bulk_back), -1);
+	bulk_flow_encode(&bulk_flow, wire);
+	ck_assert_int_eq(bulk_flow_decode(wire, &bulk_flow_back), 0);
+	ck_assert_uint_eq(bulk_flow_back.request, 4);
+	ck_assert_uint_eq(bulk_flow_back.number, 5);
+	ck_assert(flow_equal(&bulk_flow.flow, &bulk_flow_back.flow));
 
 	answer.record.owner = unit_address("10.0.0.1");
 	answer.record.version = answer.record.owner_epoch = 1;

@@ -213,6 +213,82 @@ START_TEST(three_members)
 }
 END_TEST
 
+static struct {
+	unsigned int pages, flows;
+	bool seen[65536];
+	struct directory_page last;
+} bulk;
+
+static void on_page(void *arg, const struct directory_page *page)
+{
+	bulk.pages++;
+	bulk.last = *page;
+	for (size_t i = 0; i < page->count; i++) {
+		ck_assert(!bulk.seen[page->flows[i].client_port]);
+		bulk.seen[page->flows[i].client_port] = true;
+		bulk.flows++;
+	}
+}
+
+static void read_all(size_t reader, size_t owner)
+{
+	memset(&bulk, 0, sizeof(bulk));
+	do {
+		unsigned int before = bulk.pages;
+
+		ck_assert_int_eq(directory_bulk(node[reader].directory, &node[owner].address,
+						bulk.last.cursor, 500, on_page, NULL),
+				 0);
+		ck_assert_uint_eq(bulk.pages, before);
+		for (int i = 0; i < 100 && bulk.pages == before; i++)
+			turn(10);
+		ck_assert_uint_eq(bulk.pages, before + 1);
+	} while (bulk.last.cursor != 0);
+}
+
+START_TEST(all_sessions_of_a_member)
+{
+	struct in6_addr stranger = unit_address("127.0.0.99");
+
+	setup();
+	read_all(1, 0);
+	ck_assert_int_eq(bulk.last.answer, DIRECTORY_FOUND);
+	ck_assert_uint_eq(bulk.flows, 0);
+	for (unsigned int port = 1; port <= 10000; port++) {
+		struct flow flow = unit_flow((uint16_t)port);
+
+		directory_publish(node[0].directory, &flow);
+	}
+	read_all(1, 0);
+	ck_assert_uint_eq(bulk.flows, 10000);
+	ck_assert_uint_eq(bulk.pages, 3);
+	read_all(0, 0);
+	ck_assert_uint_eq(bulk.flows, 10000);
+	read_all(0, 1);
+	ck_assert_uint_eq(bulk.flows, 0);
+	/* One that is no member does not answer; nor does one that died. */
+	memset(&bulk, 0, sizeof(bulk));
+	directory_bulk(node[1].directory, &stranger, 0, 100, on_page, NULL);
+	turn(50);
+	ck_assert_uint_eq(bulk.pages, 1);
+	ck_assert_int_eq(bulk.last.answer, DIRECTORY_TIMED_OUT);
+	directory_close(node[0].directory);
+	node[0].directory = NULL;
+	directory_bulk(node[1].directory, &node[0].address, 0, 100, on_page, NULL);
+	turn(80);
+	ck_assert_uint_eq(bulk.pages, 1);
+	turn(80);
+	ck_assert_uint_eq(bulk.pages, 2);
+	ck_assert_int_eq(bulk.last.answer, DIRECTORY_TIMED_OUT);
+	ck_assert_uint_gt(counter(1, "pages-repeated"), 2);
+	/* What is open ends silently with the directory. */
+	ck_assert_int_eq(directory_bulk(node[1].directory, &node[2].address, 0, 100, on_page, NULL),
+			 0);
+	teardown();
+	ck_assert_uint_eq(bulk.pages, 2);
+}
+END_TEST
+
 /* The former owner has not seen yet that its session ended (TIME_WAIT): the port lives elsewhere.
  */
 START_TEST(the_newer_session_of_a_port_is_found)
@@ -385,6 +461,6 @@ START_TEST(errors_name_cause)
 }
 END_TEST
 
-UNIT_MAIN("onehop", three_members, the_newer_session_of_a_port_is_found,
+UNIT_MAIN("onehop", three_members, all_sessions_of_a_member, the_newer_session_of_a_port_is_found,
 	  lost_member_is_in_doubt_first, no_routes_prove_nothing, clock_went_back,
 	  errors_name_cause)

@@ -240,6 +240,72 @@ START_TEST(the_last_askers_are_remembered_once)
 }
 END_TEST
 
+/* All pages from *cursor* on: how often each number is on one. */
+static unsigned int pages(uint64_t cursor, size_t max, unsigned int *times)
+{
+	struct flow flows[64];
+	unsigned int count = 0;
+
+	do {
+		size_t got = published_page(&published, &cursor, flows, max);
+
+		ck_assert_uint_le(got, max);
+		for (size_t i = 0; i < got; i++)
+			times[flows[i].client_port - 1]++;
+		ck_assert_uint_lt(++count, 200);
+	} while (cursor != 0);
+	return count;
+}
+
+START_TEST(each_session_is_on_one_page)
+{
+	unsigned int times[200] = {0};
+	struct flow flows[64];
+	uint64_t cursor = 0, other = 0;
+	struct record_key key;
+
+	ring_make(SIX, 3);
+	ck_assert_uint_eq(pages(0, 10, times), 1);
+	for (uint32_t number = 0; number < 100; number++)
+		add(number, 10 + number);
+	ck_assert_uint_eq(pages(0, 64, times), 2);
+	for (size_t i = 0; i < 100; i++)
+		ck_assert_uint_eq(times[i], 1);
+	/* Some end and some begin while the pages are turned, by two readers. */
+	memset(times, 0, sizeof(times));
+	for (unsigned int turn = 0; turn < 4; turn++) {
+		size_t got = published_page(&published, &cursor, flows, 20);
+
+		for (size_t i = 0; i < got; i++)
+			times[flows[i].client_port - 1]++;
+		for (uint32_t number = 0; number < 3; number++) {
+			key = key_make(10 * turn + 19 + number);
+			published_end(&published, published_find(&published, &key));
+		}
+		add(100 + turn, 300 + turn);
+		published_page(&published, &other, flows, 7);
+	}
+	pages(cursor, 20, times);
+	for (uint32_t number = 0; number < 104; number++) {
+		struct published_entry *entry;
+
+		key = key_make(number);
+		entry = published_find(&published, &key);
+		ck_assert_uint_le(times[number], 1);
+		if (!entry->ending)
+			ck_assert_uint_eq(times[number], 1);
+	}
+	/* A port that is used again is a new session, behind all others. */
+	key = key_make(19);
+	ck_assert(published_find(&published, &key)->ending);
+	cursor = published_find(&published, &key)->serial + 1;
+	add(19, 500);
+	ck_assert_uint_gt(published_find(&published, &key)->serial, cursor);
+	published_free(&published);
+	ck_assert_ptr_null(published.page_end);
+}
+END_TEST
+
 START_TEST(alone)
 {
 	ring_make(SIX, 1);
@@ -258,4 +324,4 @@ START_TEST(alone)
 END_TEST
 
 UNIT_MAIN("published", until_confirmed, confirmation_must_fit, only_what_moved, ends_everywhere,
-	  new_epoch, alone, the_last_askers_are_remembered_once)
+	  new_epoch, each_session_is_on_one_page, alone, the_last_askers_are_remembered_once)

@@ -24,6 +24,11 @@ size_t datagram_entry_size(uint8_t type)
 		return GET_ANSWER_SIZE;
 	case DATAGRAM_REFUSE:
 		return FLOW_WIRE_SIZE;
+	case DATAGRAM_BULK:
+	case DATAGRAM_BULK_END:
+		return BULK_SIZE;
+	case DATAGRAM_BULK_FLOW:
+		return BULK_FLOW_SIZE;
 	default:
 		return 0;
 	}
@@ -141,4 +146,34 @@ int get_answer_decode(const uint8_t wire[GET_ANSWER_SIZE], struct get_answer *an
 	if (answer->status >= GET_STATUSES)
 		return -1;
 	return answer->status == GET_MISS ? 0 : record_decode(wire + 9, &answer->record);
+}
+
+void bulk_encode(const struct bulk *bulk, uint8_t wire[BULK_SIZE])
+{
+	wire_write(wire, bulk->request, 8);
+	wire_write(wire + 8, bulk->cursor, 8);
+	wire_write(wire + 16, bulk->count, 4);
+	wire_write(wire + 20, 0, 4);
+}
+
+int bulk_decode(const uint8_t wire[BULK_SIZE], struct bulk *bulk)
+{
+	bulk->request = wire_read(wire, 8);
+	bulk->cursor = wire_read(wire + 8, 8);
+	bulk->count = (uint32_t)wire_read(wire + 16, 4);
+	return wire_read(wire + 20, 4) == 0 ? 0 : -1;
+}
+
+void bulk_flow_encode(const struct bulk_flow *flow, uint8_t wire[BULK_FLOW_SIZE])
+{
+	wire_write(wire, flow->request, 8);
+	wire_write(wire + 8, flow->number, 4);
+	flow_encode(&flow->flow, wire + 12);
+}
+
+int bulk_flow_decode(const uint8_t wire[BULK_FLOW_SIZE], struct bulk_flow *flow)
+{
+	flow->request = wire_read(wire, 8);
+	flow->number = (uint32_t)wire_read(wire + 8, 4);
+	return flow_decode(wire + 12, &flow->flow);
 }

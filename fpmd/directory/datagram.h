@@ -34,6 +34,9 @@ enum datagram_type {
 	DATAGRAM_GET,	       /* struct get */
 	DATAGRAM_GET_ANSWER,   /* struct get_answer */
 	DATAGRAM_REFUSE,       /* struct flow: your detour met no session here */
+	DATAGRAM_BULK,	       /* struct bulk: your sessions from here on */
+	DATAGRAM_BULK_FLOW,    /* struct bulk_flow */
+	DATAGRAM_BULK_END,     /* struct bulk */
 	DATAGRAM_TYPES,
 };
 
@@ -54,6 +57,8 @@ struct datagram_header {
 #define ACK_SIZE 25
 #define GET_SIZE (8 + FLOW_WIRE_SIZE)
 #define GET_ANSWER_SIZE (8 + 1 + RECORD_SIZE)
+#define BULK_SIZE 24
+#define BULK_FLOW_SIZE (8 + 4 + FLOW_WIRE_SIZE)
 
 struct hello {
 	uint8_t challenge[CHALLENGE_SIZE];
@@ -92,6 +97,23 @@ struct get_answer {
 	struct record record; /* valid for GET_RECORD and GET_CLAIM */
 };
 
+/*
+ * A page of a member's sessions: the question, and what ends the answer. The flows come in between,
+ * numbered from 0, in any order; after a loss the page is asked for again under another number.
+ */
+struct bulk {
+	uint64_t request;
+	uint64_t cursor; /* where to begin, 0 at first; in the answer where to go on, 0: that was
+			    all */
+	uint32_t count;	 /* how many flows at most; in the answer how many there are */
+};
+
+struct bulk_flow {
+	uint64_t request;
+	uint32_t number;
+	struct flow flow;
+};
+
 /* Size of one entry of *type*, 0 for a type that is not known. */
 size_t datagram_entry_size(uint8_t type);
 
@@ -120,6 +142,10 @@ int ack_decode(const uint8_t wire[ACK_SIZE], struct ack *ack);
 void get_encode(const struct get *get, uint8_t wire[GET_SIZE]);
 int get_decode(const uint8_t wire[GET_SIZE], struct get *get);
 void get_answer_encode(const struct get_answer *answer, uint8_t wire[GET_ANSWER_SIZE]);
+void bulk_encode(const struct bulk *bulk, uint8_t wire[BULK_SIZE]);
+int bulk_decode(const uint8_t wire[BULK_SIZE], struct bulk *bulk);
+void bulk_flow_encode(const struct bulk_flow *flow, uint8_t wire[BULK_FLOW_SIZE]);
+int bulk_flow_decode(const uint8_t wire[BULK_FLOW_SIZE], struct bulk_flow *flow);
 int get_answer_decode(const uint8_t wire[GET_ANSWER_SIZE], struct get_answer *answer);
 
 #endif

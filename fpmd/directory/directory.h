@@ -108,6 +108,24 @@ void directory_published_each(struct directory *directory, directory_session_fn 
 int directory_get(struct directory *directory, const struct flow *flow, unsigned int deadline_ms,
 		  directory_get_fn *fn, void *arg);
 
+/* A page of a member's sessions, as the member itself says. */
+struct directory_page {
+	enum directory_answer answer; /* FOUND, or TIMED_OUT: it did not answer, or is no member */
+	const struct flow *flows;     /* until the call returns */
+	size_t count;
+	uint64_t cursor; /* where to go on; 0: that was all */
+};
+
+typedef void directory_page_fn(void *arg, const struct directory_page *page);
+
+/*
+ * The sessions of *owner* from *cursor* on (0: from the first one). A session that lives all the
+ * while is on exactly one of the pages. *fn* is called exactly once, from the event loop, within
+ * *deadline_ms*. Fails (-1, fn is not called) when too many are outstanding.
+ */
+int directory_bulk(struct directory *directory, const struct in6_addr *owner, uint64_t cursor,
+		   unsigned int deadline_ms, directory_page_fn *fn, void *arg);
+
 /* Negative acknowledgement: tells *member* that its detour of *flow* met no session here. */
 void directory_refuse(struct directory *directory, const struct in6_addr *member,
 		      const struct flow *flow);

@@ -185,6 +185,15 @@ static void on_message(void *arg, uint16_t member, uint8_t type, const uint8_t *
 		case DATAGRAM_REFUSE:
 			onehop_take_refuse(directory, member, wire);
 			break;
+		case DATAGRAM_BULK:
+			onehop_take_bulk(directory, member, wire);
+			break;
+		case DATAGRAM_BULK_FLOW:
+			onehop_take_bulk_flow(directory, member, wire);
+			break;
+		case DATAGRAM_BULK_END:
+			onehop_take_bulk_end(directory, member, wire);
+			break;
 		default:
 			directory->counters.malformed++;
 		}
@@ -345,6 +354,7 @@ void directory_close(struct directory *directory)
 		return;
 	transport_close(directory->transport);
 	onehop_get_close(directory);
+	onehop_bulk_close(directory);
 	if (directory->tick != NULL)
 		event_free(directory->tick);
 	if (directory->work != NULL)
@@ -449,6 +459,11 @@ size_t directory_counters(struct directory *directory, struct directory_counter 
 		 directory->counters.answers_late},
 		{"get-answers-given", "requests of others answered",
 		 directory->counters.answers_given},
+		{"pages-asked", "pages of others' sessions asked for",
+		 directory->counters.pages_asked},
+		{"pages-repeated", "of them again, as some of it was lost",
+		 directory->counters.pages_repeated},
+		{"pages-given", "pages of own sessions given", directory->counters.pages_given},
 		{"published", "sessions published", directory->counters.published},
 		{"withdrawn", "sessions withdrawn", directory->counters.withdrawn},
 		{"publish-waiting", "sessions that not all replicas confirmed yet",

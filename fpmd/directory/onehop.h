@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The one-hop engine from inside: what its three files share. Every member knows all members, so
+ * The one-hop engine from inside: what its files share. Every member knows all members, so
  * each question goes to the right one at once. Runs in the event loop.
  *   onehop.c          life, members, ring, ticks
  *   onehop_records.c  own sessions to the replicas, others' records into the store
  *   onehop_get.c      look-ups, and answers to those of others
+ *   onehop_bulk.c     a member's sessions in pages
  */
 #ifndef HOLDFAST_DIRECTORY_ONEHOP_H
 #define HOLDFAST_DIRECTORY_ONEHOP_H
@@ -68,13 +69,16 @@ struct directory {
 		struct in6_addr owner;
 		uint64_t until_ms;
 	} * disbelief;
+	struct bulk_ask *bulks; /* list: pages that are asked for */
+	size_t bulk_count;
+	uint64_t bulk_request;
 
 	struct {
 		uint64_t published, withdrawn, puts_sent, deletes_sent, confirmed;
 		uint64_t puts_taken, deletes_taken, superseded, ahead, full, not_owner, swept;
 		uint64_t gets, found, absent, timed_out, limited, overload, requests, answers_given;
 		uint64_t answers_late, refuses_sent, refuses_taken, malformed, ring_changes;
-		uint64_t members_left_out, boots;
+		uint64_t members_left_out, boots, pages_asked, pages_repeated, pages_given;
 	} counters;
 };
 
@@ -96,6 +100,10 @@ void onehop_get_work(struct directory *directory);    /* starts the fresh ones *
 void onehop_get_advance(struct directory *directory); /* the ring changed */
 void onehop_take_get(struct directory *directory, uint16_t member, const uint8_t *wire);
 void onehop_take_answer(struct directory *directory, uint16_t member, const uint8_t *wire);
+void onehop_bulk_close(struct directory *directory);
+void onehop_take_bulk(struct directory *directory, uint16_t member, const uint8_t *wire);
+void onehop_take_bulk_flow(struct directory *directory, uint16_t member, const uint8_t *wire);
+void onehop_take_bulk_end(struct directory *directory, uint16_t member, const uint8_t *wire);
 void onehop_take_refuse(struct directory *directory, uint16_t member, const uint8_t *wire);
 
 #endif

@@ -39,6 +39,13 @@ static void queue_remove(struct published *published, struct published_entry *en
 	published->waiting--;
 }
 
+static void entry_unlink(struct published *published, struct published_entry *entry)
+{
+	if (published->page_end == entry)
+		published->page_end = entry->hh.prev;
+	HASH_DEL(published->by_key, entry);
+}
+
 static void entry_free(struct published *published, struct published_entry *entry)
 {
 	queue_remove(published, entry);
@@ -46,7 +53,7 @@ static void entry_free(struct published *published, struct published_entry *entr
 		published->ending--;
 	else
 		published->live--;
-	HASH_DEL(published->by_key, entry);
+	entry_unlink(published, entry);
 	free(entry);
 }
 
@@ -100,6 +107,7 @@ struct published_entry *published_add(struct published *published, const struct 
 		/* The port is used again before the deletion was done: a newer version of the same
 		 * record. */
 		queue_remove(published, entry);
+		entry_unlink(published, entry);
 		published->ending--;
 		entry->ending = false;
 		entry->confirmed = 0;
@@ -109,8 +117,9 @@ struct published_entry *published_add(struct published *published, const struct 
 			return NULL;
 		entry->key = *key;
 		entry->level = -1;
-		HASH_ADD(hh, published->by_key, key, sizeof(entry->key), entry);
 	}
+	entry->serial = ++published->serials;
+	HASH_ADD(hh, published->by_key, key, sizeof(entry->key), entry);
 	published->live++;
 	entry->flow = *flow;
 	entry->version = version;
@@ -309,4 +318,27 @@ void published_asked(struct published_entry *entry, uint16_t id)
 	entry->asker_next = (uint8_t)((entry->asker_next + 1) % PUBLISHED_ASKERS);
 	if (entry->askers < PUBLISHED_ASKERS)
 		entry->askers++;
+}
+
+size_t published_page(struct published *published, uint64_t *cursor, struct flow *out, size_t max)
+{
+	struct published_entry *entry = published->by_key;
+	size_t count = 0;
+
+	/* From where the last page ended, as pages are asked for one after the other. */
+	if (*cursor != 0 && published->page_end != NULL)
+		entry = published->page_end;
+	while (entry != published->by_key && entry->serial > *cursor)
+		entry = entry->hh.prev;
+	while (entry != NULL && entry->serial <= *cursor)
+		entry = entry->hh.next;
+	for (; entry != NULL && count < max; entry = entry->hh.next) {
+		*cursor = entry->serial;
+		published->page_end = entry;
+		if (!entry->ending)
+			out[count++] = entry->flow;
+	}
+	if (entry == NULL)
+		*cursor = 0;
+	return count;
 }

@@ -25,9 +25,11 @@ struct published_entry {
 	struct flow flow;
 	uint64_t version;
 	uint64_t since_ms;
+	uint64_t serial; /* by_key is in its order */
 	uint64_t due_ms;
 	uint16_t holder[PUBLISHED_HOLDERS]; /* member ids that have, or shall have, a record */
-	uint16_t asker[PUBLISHED_ASKERS]; /* members that asked for it last: they may have a detour */
+	uint16_t asker[PUBLISHED_ASKERS]; /* members that asked for it last: they may have a detour
+					   */
 	uint8_t askers;			  /* valid ones in asker[] */
 	uint8_t asker_next;
 	uint8_t holders;
@@ -47,6 +49,8 @@ struct published_queue {
 struct published {
 	struct published_entry *by_key;
 	struct published_queue queue[PUBLISHED_LEVELS];
+	uint64_t serials;
+	struct published_entry *page_end; /* the last one of the last page, NULL: unknown */
 	size_t live;
 	size_t ending;
 	size_t waiting; /* entries with work left */
@@ -95,6 +99,13 @@ bool published_confirm(struct published *published, const struct record_key *key
 
 /* The member lost its records (restart) or its place (*gone*). */
 void published_forget(struct published *published, uint16_t id, bool gone);
+
+/*
+ * The live flows after *cursor* (0: from the first one), *max* at most; returns how many. *cursor*
+ * becomes where to go on, 0 if there are no more. A session that lives all the while is on exactly
+ * one page.
+ */
+size_t published_page(struct published *published, uint64_t *cursor, struct flow *out, size_t max);
 
 /* Everything that waits is due now. */
 void published_hurry(struct published *published);

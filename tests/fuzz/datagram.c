@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A datagram of the directory as if its seal were broken: header, body, and every kind of entry. What
- * decodes has to encode to the same bytes. */
+/* A datagram of the directory as if its seal were broken: header, body, and every kind of entry.
+ * What decodes has to encode to the same bytes. */
 #include <string.h>
 
 #include "fpmd/directory/datagram.h"
@@ -16,9 +16,11 @@ static void same(const uint8_t *wire, const uint8_t *again, size_t size)
 static void entry_take(uint8_t type, const uint8_t *wire)
 {
 	uint8_t again[GET_ANSWER_SIZE + RECORD_SIZE];
+	struct bulk_flow bulk_flow;
 	struct get_answer answer;
 	struct record record;
 	struct hello hello;
+	struct bulk bulk;
 	struct flow flow;
 	struct get get;
 	struct ack ack;
@@ -63,6 +65,19 @@ static void entry_take(uint8_t type, const uint8_t *wire)
 		flow_encode(&flow, again);
 		same(wire, again, FLOW_WIRE_SIZE);
 		break;
+	case DATAGRAM_BULK:
+	case DATAGRAM_BULK_END:
+		if (bulk_decode(wire, &bulk) != 0)
+			return;
+		bulk_encode(&bulk, again);
+		same(wire, again, BULK_SIZE);
+		break;
+	case DATAGRAM_BULK_FLOW:
+		if (bulk_flow_decode(wire, &bulk_flow) != 0)
+			return;
+		bulk_flow_encode(&bulk_flow, again);
+		same(wire, again, BULK_FLOW_SIZE);
+		break;
 	default:
 		__builtin_trap(); /* a type that the header let through */
 	}
@@ -81,7 +96,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (DATAGRAM_COUNT_SIZE + count * datagram_entry_size(header.type) > body_size)
 		__builtin_trap();
 	for (size_t i = 0; i < count; i++)
-		entry_take(header.type, body + DATAGRAM_COUNT_SIZE +
-						i * datagram_entry_size(header.type));
+		entry_take(header.type,
+			   body + DATAGRAM_COUNT_SIZE + i * datagram_entry_size(header.type));
 	return 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What zebra's end of the FPM socket may send: frames, their protobuf, configuration and prefixes. */
+/* What zebra's end of the FPM socket may send: frames, their protobuf, configuration and prefixes.
+ */
 #include "fpm/frame.h"
 #include "fpm/holdfast.pb-c.h"
 #include "fpmd/settings.h"

@@ -248,6 +248,18 @@ def test_death_and_new_epoch(group):
     assert group[8].get(0, 300)["found"] == 300
 
 
+@pytest.mark.parametrize("group", [3], indirect=True)
+def test_all_sessions_of_a_member_in_pages(group):
+    group[1].do("publish 0 100000")
+    group.settle(1)
+    answer = group[2].do("bulk " + address(1))
+    print(answer)
+    assert answer.startswith("bulk found=1 flows=100000 pages=25"), answer
+    assert group[2].do("bulk " + address(3)).startswith("bulk found=1 flows=0")
+    group[3].kill()
+    assert group[2].do("bulk " + address(3)).startswith("bulk found=0")
+
+
 @pytest.mark.parametrize("group", [4], indirect=True)
 def test_records_of_an_owner_that_is_not_heard_of_expire(group):
     for member in group.members:
