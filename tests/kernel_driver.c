@@ -5,13 +5,11 @@
  * happens.
  *
  *   kernel_driver --local ADDRESS [--vip VIP]... [--owner ID=ADDRESS]... [--default-owner ID]
- *                 [--keep all|detours|nothing] [--hold-strays] [--tunnel-port N] [--owner-mask
- * MASK]
+ *                 [--keep all|detours|nothing] [--tunnel-port N] [--owner-mask MASK]
  *
  * A stray gets a pin to the default owner; without one it is delivered locally. Lines on standard
  * input are commands: "counters", "pins", "sessions", "known CLIENT PORT VIP PORT", "hold VIP 0|1",
- * "vips VIP...", "owner ID ADDRESS", "unowner ID", "steer ADDRESS [GATEWAY DEVICE]", "unpin",
- * "default ID", "quit".
+ * "steer ADDRESS [GATEWAY DEVICE]", "default ID".
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -41,9 +39,6 @@ struct driver {
 	size_t owners_count;
 	uint16_t default_owner;
 	enum kernel_keep keep;
-	bool hold_strays;
-	struct flow pins[PINS_MAX];
-	size_t pins_count;
 };
 
 static void fail(const char *what, const struct error *error)
@@ -88,8 +83,6 @@ static void on_stray(void *arg, const struct kernel_stray *stray)
 	printf("stray %s length %u tunnelled %d sender %u reset %d by %s\n",
 	       flow_text(&stray->flow, text), stray->length, stray->tunnelled, stray->sender_id,
 	       stray->reset, stray->interface);
-	if (driver->hold_strays)
-		return;
 	if (stray->tunnelled || !driver->default_owner) {
 		kernel_stray_verdict(driver->kernel, stray->id, KERNEL_LOCAL, 0);
 		return;
@@ -100,8 +93,6 @@ static void on_stray(void *arg, const struct kernel_stray *stray)
 
 		if (kernel_pins_change(driver->kernel, &change, 1))
 			printf("pin failed %d\n", change.status);
-		else if (driver->pins_count < PINS_MAX)
-			driver->pins[driver->pins_count++] = stray->flow;
 	}
 	kernel_stray_verdict(driver->kernel, stray->id, KERNEL_DETOUR, driver->default_owner);
 }
@@ -116,12 +107,9 @@ static const struct kernel_handlers handlers = {
 
 static void print_pin(void *arg, const struct flow *flow, uint16_t owner)
 {
-	struct driver *driver = arg;
 	char text[FLOW_TEXT_SIZE];
 
 	printf("pin %s owner %u\n", flow_text(flow, text), owner);
-	if (driver->pins_count < PINS_MAX)
-		driver->pins[driver->pins_count++] = *flow;
 }
 
 static void print_session(void *arg, const struct flow *flow)
@@ -171,43 +159,6 @@ static void ask_known(struct driver *driver, char *arguments)
 	printf("known %d\n", kernel_session_known(driver->kernel, &flow));
 }
 
-static void set_vips(struct driver *driver, char *arguments)
-{
-	struct error error;
-
-	driver->vips_count = 0;
-	for (char *word = strtok(arguments, " "); word && driver->vips_count < VIPS_MAX;
-	     word = strtok(NULL, " "))
-		parse_address(word, &driver->vips[driver->vips_count++]);
-	if (kernel_vips_set(driver->kernel, driver->vips, driver->vips_count, &error) < 0)
-		printf("error %s\n", error.text);
-}
-
-static void unpin(struct driver *driver)
-{
-	for (size_t i = 0; i < driver->pins_count; i++) {
-		struct kernel_pin_change change = {.flow = driver->pins[i],
-						   .old_owner = driver->default_owner};
-
-		kernel_pins_change(driver->kernel, &change, 1);
-	}
-	driver->pins_count = 0;
-}
-
-static void set_owner(struct driver *driver, const char *arguments)
-{
-	struct in6_addr address;
-	struct error error;
-	char text[64];
-	unsigned int id;
-
-	if (sscanf(arguments, "%u %63s", &id, text) != 2)
-		return;
-	parse_address(text, &address);
-	if (kernel_owner_set(driver->kernel, (uint16_t)id, &address, &error) < 0)
-		printf("error %s\n", error.text);
-}
-
 static void steer(struct driver *driver, const char *arguments)
 {
 	struct in6_addr owner, gateway;
@@ -249,28 +200,17 @@ static void run_command(struct driver *driver, char *line)
 	if (strcmp(line, "counters") == 0)
 		print_counters(driver);
 	else if (strcmp(line, "pins") == 0)
-		kernel_pins_dump(driver->kernel, print_pin, driver, &error);
+		kernel_pins_dump(driver->kernel, print_pin, NULL, &error);
 	else if (strcmp(line, "sessions") == 0)
 		kernel_sessions_dump(driver->kernel, print_session, driver, &error);
 	else if (strcmp(line, "known") == 0)
 		ask_known(driver, arguments);
-	else if (strcmp(line, "vips") == 0)
-		set_vips(driver, arguments);
 	else if (strcmp(line, "hold") == 0)
 		hold(driver, arguments);
-	else if (strcmp(line, "owner") == 0)
-		set_owner(driver, arguments);
-	else if (strcmp(line, "unowner") == 0 &&
-		 kernel_owner_remove(driver->kernel, (uint16_t)atoi(arguments), &error) < 0)
-		printf("error %s\n", error.text);
 	else if (strcmp(line, "steer") == 0)
 		steer(driver, arguments);
-	else if (strcmp(line, "unpin") == 0)
-		unpin(driver);
 	else if (strcmp(line, "default") == 0)
 		driver->default_owner = (uint16_t)atoi(arguments);
-	else if (strcmp(line, "quit") == 0)
-		event_base_loopbreak(driver->base);
 	printf("done %s\n", line);
 }
 
@@ -318,7 +258,6 @@ static void parse_options(struct driver *driver, struct kernel_options *options,
 		{"owner", required_argument, NULL, 'o'},
 		{"default-owner", required_argument, NULL, 'd'},
 		{"keep", required_argument, NULL, 'k'},
-		{"hold-strays", no_argument, NULL, 'h'},
 		{"tunnel-port", required_argument, NULL, 'p'},
 		{"owner-mask", required_argument, NULL, 'm'},
 		{0},
@@ -338,8 +277,6 @@ static void parse_options(struct driver *driver, struct kernel_options *options,
 			driver->default_owner = (uint16_t)atoi(optarg);
 		} else if (option == 'k') {
 			driver->keep = parse_keep(optarg);
-		} else if (option == 'h') {
-			driver->hold_strays = true;
 		} else if (option == 'p') {
 			options->tunnel_port = (uint16_t)atoi(optarg);
 		} else if (option == 'm') {

@@ -210,7 +210,7 @@ START_TEST(pins_and_queue_off)
 		.flow = {.protocol = IPPROTO_TCP, .client_port = 40312, .vip_port = 80},
 		.new_owner = 1};
 	struct pair pair;
-	uint64_t detoured, bytes;
+	uint64_t detoured;
 
 	address_parse(CLIENT, &pin.flow.client);
 	address_parse(VIP, &pin.flow.vip);
@@ -225,10 +225,9 @@ START_TEST(pins_and_queue_off)
 	ck_assert_uint_eq(transfer(&pair, 100000, 3), 100000);
 	ck_assert_uint_eq(strays, 0);
 	ck_assert_int_gt(packets("ip", "pinned"), 0);
-	ok(nft_owner_counter(nft, 1, &detoured, &bytes, &error));
+	detoured = counter("detoured-packets");
 	ck_assert_uint_eq(detoured, (uint64_t)packets("ip", "pinned"));
-	ck_assert_uint_gt(bytes, 100000);
-	ck_assert_uint_eq(counter("detoured-packets"), detoured);
+	ck_assert_uint_gt(counter("detoured-bytes"), 100000);
 
 	/* a takeover keeps the counters too */
 	nft_close(nft);

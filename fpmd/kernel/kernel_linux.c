@@ -218,7 +218,7 @@ int kernel_open(struct event_base *base, const struct kernel_options *options,
 	opened->options = *options;
 	opened->handlers = *handlers;
 	opened->arg = arg;
-	owner_ids = options->mark_owner_mask >> (ffs((int)options->mark_owner_mask) - 1);
+	owner_ids = layout_owner_max(options);
 	opened->owners_max = owner_ids < NFT_OWNER_MAX ? owner_ids : NFT_OWNER_MAX;
 	for (int i = 0; i < FAMILIES; i++)
 		opened->families[i] = !IN6_IS_ADDR_UNSPECIFIED(&options->local_members[i]);

@@ -38,10 +38,21 @@ static inline uint32_t layout_our_bits(const struct kernel_options *options)
 	return options->mark_owner_mask | options->mark_stray_bit | options->mark_tunnel_bit;
 }
 
-/* An owner's id as it stands in a mark. */
+/* An owner's id as it stands in a mark, and back; the greatest id that fits. */
 static inline uint32_t layout_owner_mark(const struct kernel_options *options, uint16_t id)
 {
 	return (uint32_t)id << (ffs((int)options->mark_owner_mask) - 1);
+}
+
+static inline uint16_t layout_mark_owner(const struct kernel_options *options, uint32_t mark)
+{
+	return (uint16_t)((mark & options->mark_owner_mask) >>
+			  (ffs((int)options->mark_owner_mask) - 1));
+}
+
+static inline uint32_t layout_owner_max(const struct kernel_options *options)
+{
+	return options->mark_owner_mask >> (ffs((int)options->mark_owner_mask) - 1);
 }
 
 #endif

@@ -15,7 +15,6 @@
 
 #include "fpmd/kernel/nft_private.h"
 
-
 static const struct nft_family families[2] = {
 	{.protocol = NFPROTO_IPV4,
 	 .address_size = 4,
@@ -32,15 +31,9 @@ static const struct nft_family families[2] = {
 int nft_open(const struct kernel_options *options, const char *tunnel_device, struct nft **out,
 	     struct error *error)
 {
-	uint32_t owners = options->mark_owner_mask;
 	struct nft *nft;
 
 	*out = NULL;
-	if (!owners || (owners & options->mark_stray_bit) || (owners & options->mark_tunnel_bit) ||
-	    options->mark_stray_bit == options->mark_tunnel_bit ||
-	    __builtin_popcount(options->mark_stray_bit) != 1 ||
-	    __builtin_popcount(options->mark_tunnel_bit) != 1)
-		return error_set(error, "the mark's owner mask, stray bit and tunnel bit overlap");
 	if (!*tunnel_device || strlen(tunnel_device) >= IFNAMSIZ)
 		return error_set(error, "bad name of a tunnel device: %s", tunnel_device);
 	if (!options->pins_max)
@@ -49,7 +42,6 @@ int nft_open(const struct kernel_options *options, const char *tunnel_device, st
 	if (!nft)
 		return error_set(error, "nftables: out of memory");
 	nft->options = *options;
-	nft->owner_shift = (unsigned int)__builtin_ctz(owners);
 	snprintf(nft->tunnel_device, sizeof(nft->tunnel_device), "%s", tunnel_device);
 	for (int i = 0; i < 2; i++) {
 		nft->families[i] = families[i];
@@ -111,7 +103,7 @@ int nft_owner_add(struct nft *nft, uint16_t id, struct error *error)
 	struct nft_failure failure;
 	struct nft_batch batch;
 
-	if (!id || id > NFT_OWNER_MAX || id > nft->options.mark_owner_mask >> nft->owner_shift)
+	if (!id || id > NFT_OWNER_MAX || id > layout_owner_max(&nft->options))
 		return error_set(error, "owner id %u does not fit the owner mask 0x%08x", id,
 				 nft->options.mark_owner_mask);
 	if (nft_owner_known(nft, id))
@@ -153,7 +145,6 @@ int nft_owner_remove(struct nft *nft, uint16_t id, struct error *error)
 }
 
 struct counted {
-	const char *name; /* the only one wanted, or NULL */
 	uint64_t packets, bytes;
 	uint64_t values[NFT_COUNTERS_MAX];
 };
@@ -176,8 +167,7 @@ static int counted_object(const struct nlmsghdr *message, void *arg)
 	    nftnl_obj_get_u32(object, NFTNL_OBJ_TYPE) != NFT_OBJECT_COUNTER)
 		goto out;
 	packets = nftnl_obj_get_u64(object, NFTNL_OBJ_CTR_PKTS);
-	if (counted->name ? strcmp(name, counted->name) == 0
-			  : nft_owner_of_chain(name) != KERNEL_OWNER_NONE) {
+	if (nft_owner_of_chain(name) != KERNEL_OWNER_NONE) {
 		counted->packets += packets;
 		counted->bytes += nftnl_obj_get_u64(object, NFTNL_OBJ_CTR_BYTES);
 	}
@@ -192,12 +182,11 @@ out:
 static int count(struct nft *nft, struct counted *counted)
 {
 	_Alignas(8) char bytes[512];
-	const struct counted before = *counted;
 	struct nlmsghdr *request;
 	int result = -EINTR;
 
 	for (int i = 0; i < TRIES_MAX && result == -EINTR; i++) {
-		*counted = before;
+		memset(counted, 0, sizeof(*counted));
 		result = 0;
 		for (int j = 0; j < 2 && !result; j++) {
 			if (!nft->families[j].used)
@@ -212,22 +201,6 @@ static int count(struct nft *nft, struct counted *counted)
 	return result;
 }
 
-int nft_owner_counter(struct nft *nft, uint16_t id, uint64_t *packets, uint64_t *bytes,
-		      struct error *error)
-{
-	char name[32];
-	struct counted counted = {.name = name};
-	int result;
-
-	snprintf(name, sizeof(name), NFT_OWNER_CHAIN "%u", id);
-	result = count(nft, &counted);
-	if (result)
-		return error_set(error, "nftables: cannot read counters: %s", strerror(-result));
-	*packets = counted.packets;
-	*bytes = counted.bytes;
-	return 0;
-}
-
 static void counter_add(struct kernel_counter *out, size_t max, size_t *used, const char *name,
 			const char *help, uint64_t value)
 {
@@ -238,7 +211,7 @@ static void counter_add(struct kernel_counter *out, size_t max, size_t *used, co
 
 size_t nft_counters(struct nft *nft, struct kernel_counter *out, size_t max)
 {
-	struct counted counted = {0};
+	struct counted counted;
 	size_t used = 0;
 
 	if (count(nft, &counted))

@@ -91,10 +91,6 @@ bool nft_owner_known(const struct nft *nft, uint16_t id);
  * are the chains that were found. */
 size_t nft_owners(const struct nft *nft, uint16_t *ids, size_t max);
 
-/* Packets and bytes (IP length, GRO'd segments count as one packet) detoured to the owner. */
-int nft_owner_counter(struct nft *nft, uint16_t id, uint64_t *packets, uint64_t *bytes,
-		      struct error *error);
-
 /*
  * As kernel_pins_change(). Duplicates in *changes* take effect in their order. While others have
  * removed the map, changes are noted for nft_repair(), with status 0. Statuses: -ENFILE map full,

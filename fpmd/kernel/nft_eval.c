@@ -203,10 +203,8 @@ static void jump(struct machine *m, int code, const char *chain)
 {
 	if (!chain || (code != NFT_JUMP && code != NFT_GOTO))
 		return;
-	if (m->out->jumps_count == NFT_EVAL_JUMPS_MAX) {
-		m->out->jumps_truncated = true;
+	if (m->out->jumps_count == NFT_EVAL_JUMPS_MAX)
 		return;
-	}
 	snprintf(m->out->jumps[m->out->jumps_count++], NFT_EVAL_NAME, "%s", chain);
 }
 

@@ -31,7 +31,6 @@ struct nft_eval {
 	enum nft_eval_end end;
 	char jumps[NFT_EVAL_JUMPS_MAX][NFT_EVAL_NAME]; /* chains that may be entered */
 	size_t jumps_count;
-	bool jumps_truncated;
 };
 
 /*

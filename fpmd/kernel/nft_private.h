@@ -53,7 +53,6 @@ struct nft {
 	uint64_t changed_ms; /* when the caller was told last */
 
 	struct kernel_options options;
-	unsigned int owner_shift;
 	char tunnel_device[IFNAMSIZ];
 	enum nft_queue_kind queue_kind;
 	int queue_revision; /* of the xt target */

@@ -472,7 +472,7 @@ void nft_owner_put(struct nft *nft, const struct nft_family *family, struct nft_
 	counter(&rule, name);
 	/* The caller will remove the pins of an owner that it cannot know; a wrong one gets
 	 * nothing. */
-	if (id > nft->options.mark_owner_mask >> nft->owner_shift)
+	if (id > layout_owner_max(&nft->options))
 		verdict(&rule, NF_DROP, NULL);
 	else
 		set_mark(&rule, ~layout_our_bits(&nft->options),

@@ -36,7 +36,6 @@ struct held {
 
 struct queue {
 	struct kernel_options options;
-	unsigned int owner_shift;
 	queue_stray_fn *stray;
 	void *arg;
 	struct mnl_socket *socket;
@@ -156,7 +155,6 @@ void queue_verdict(struct queue *queue, uint32_t id, enum kernel_verdict verdict
 {
 	struct held *held = &queue->held[id % SLOTS];
 	uint32_t mark = held->mark & ~layout_our_bits(&queue->options);
-	uint32_t owner_bits = (uint32_t)owner << queue->owner_shift;
 
 	if (!held->occupied || held->id != id)
 		return;
@@ -164,11 +162,10 @@ void queue_verdict(struct queue *queue, uint32_t id, enum kernel_verdict verdict
 	queue->held_now--;
 	/* An id that does not fit would name another owner. */
 	if (verdict == KERNEL_DETOUR &&
-	    (owner == KERNEL_OWNER_NONE || (owner_bits & ~queue->options.mark_owner_mask) ||
-	     owner_bits >> queue->owner_shift != owner))
+	    (owner == KERNEL_OWNER_NONE || owner > layout_owner_max(&queue->options)))
 		verdict = KERNEL_DROP;
 	if (verdict == KERNEL_DETOUR)
-		mark |= owner_bits;
+		mark |= layout_owner_mark(&queue->options, owner);
 	verdict_send(queue, id, verdict == KERNEL_DROP ? NF_DROP : NF_ACCEPT, mark);
 }
 
@@ -218,8 +215,7 @@ static void segment_read(struct queue *queue, const struct nlmsghdr *message)
 						: (uint32_t)size;
 	stray.tunnelled = mark & queue->options.mark_tunnel_bit;
 	if (stray.tunnelled)
-		stray.sender_id =
-			(uint16_t)((mark & queue->options.mark_owner_mask) >> queue->owner_shift);
+		stray.sender_id = layout_mark_owner(&queue->options, mark);
 	segment_hold(queue, stray.id, mark);
 	queue->stray(queue->arg, &stray, (int)device);
 }
@@ -258,7 +254,6 @@ int queue_open(struct event_base *base, const struct kernel_options *options, qu
 	if (!queue)
 		return error_set(error, "queue: out of memory");
 	queue->options = *options;
-	queue->owner_shift = (unsigned int)__builtin_ctz(options->mark_owner_mask);
 	queue->stray = stray;
 	queue->arg = arg;
 	queue->held = calloc(SLOTS, sizeof(*queue->held));
