@@ -10,8 +10,12 @@
  *   publish|withdraw N [COUNT]   flows number N and on; "done"
  *   settle                waits until all is confirmed; "settled MS"
  *   session N | unsession N      what this host's kernel knows
- *   get N [COUNT [DEADLINE_MS]]  "get found=.. absent=.. timed_out=.. messages=.. max=.. owner=..
- * p50=..us p99=..us" refuse ADDRESS N, counter NAME, refused, cpu, quit
+ *   get N [COUNT [DEADLINE_MS [AHEAD]]]   "get found=.. absent=.. timed_out=.. messages=.. max=..
+ *                         owner=.. us=.. p50=..us p99=..us"; AHEAD: how many are open at a time
+ *   put N COUNT AHEAD     publishes, at most AHEAD not confirmed yet; "put us=.. p50=..us p99=..us"
+ *   rate N COUNT PER_SECOND      publishes at that rate; "rate us=.."
+ *   bulk ADDRESS          "bulk found=.. flows=.. pages=.. us=.."
+ *   refuse ADDRESS N, counter NAME, refused, cpu, quit
  */
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -38,7 +42,8 @@ struct node {
 	bool wait_settled;
 	uint64_t wait_since_us;
 
-	unsigned int next, end, open, deadline_ms;
+	unsigned int next, end, open, ahead, deadline_ms;
+	uint64_t start_us;
 	unsigned int answers[3];
 	unsigned int messages, messages_max;
 	unsigned int times;
@@ -48,6 +53,11 @@ struct node {
 
 	struct in6_addr bulk_owner;
 	unsigned int bulk_flows, bulk_pages;
+
+	/* `put` and `rate` */
+	unsigned int put_next, put_end, put_ahead, put_rate;
+	uint64_t put_start_us, put_last_us;
+	struct event *pace; /* every ms at a rate */
 };
 
 struct question {
@@ -122,7 +132,7 @@ static void on_answer(void *arg, const struct directory_result *result)
 
 static void ask_more(struct node *node)
 {
-	while (node->next < node->end && node->open < GETS_AHEAD) {
+	while (node->next < node->end && node->open < node->ahead) {
 		struct flow flow = flow_make(node->next);
 		struct question *question = malloc(sizeof(*question));
 
@@ -142,12 +152,13 @@ static void ask_more(struct node *node)
 	if (node->open > 0)
 		return;
 	qsort(node->time_us, node->times, sizeof(*node->time_us), compare_times);
-	printf("get found=%u absent=%u timed_out=%u messages=%u max=%u owner=%s p50=%lluus p99=%lluus\n",
+	printf("get found=%u absent=%u timed_out=%u messages=%u max=%u owner=%s us=%llu p50=%lluus p99=%lluus\n",
 	       node->answers[0], node->answers[1], node->answers[2], node->messages,
 	       node->messages_max,
 	       node->owners_differ ? "several"
 	       : node->owner[0]	   ? node->owner
 				   : "none",
+	       (unsigned long long)(now_us() - node->start_us),
 	       (unsigned long long)node->time_us[node->times / 2],
 	       (unsigned long long)node->time_us[(uint64_t)node->times * 99 / 100]);
 	free(node->time_us);
@@ -155,7 +166,7 @@ static void ask_more(struct node *node)
 }
 
 static void begin_gets(struct node *node, unsigned int first, unsigned int count,
-		       unsigned int deadline_ms)
+		       unsigned int deadline_ms, unsigned int ahead)
 {
 	memset(node->answers, 0, sizeof(node->answers));
 	node->messages = node->messages_max = node->times = 0;
@@ -164,6 +175,8 @@ static void begin_gets(struct node *node, unsigned int first, unsigned int count
 	node->next = first;
 	node->end = first + count;
 	node->deadline_ms = deadline_ms;
+	node->ahead = ahead;
+	node->start_us = now_us();
 	node->time_us = calloc(count, sizeof(*node->time_us));
 	if (node->time_us == NULL)
 		exit(1);
@@ -204,6 +217,84 @@ static uint64_t counter(struct node *node, const char *name)
 	return UINT64_MAX;
 }
 
+/* With *rate* (a second) or as soon as at most *ahead* are not confirmed. */
+static void begin_puts(struct node *node, unsigned int first, unsigned int count,
+		       unsigned int ahead, unsigned int rate)
+{
+	static const struct timeval millisecond = {.tv_usec = 1000};
+
+	node->put_next = first;
+	node->put_end = first + count;
+	node->put_ahead = ahead;
+	node->put_rate = rate;
+	node->put_start_us = node->put_last_us = now_us();
+	node->times = 0;
+	node->time_us = calloc(count, sizeof(*node->time_us));
+	if (node->time_us == NULL || (rate > 0 && event_add(node->pace, &millisecond) != 0))
+		exit(1);
+}
+
+static void on_pace(evutil_socket_t fd, short what, void *arg)
+{
+}
+
+static void put_one(struct node *node)
+{
+	struct flow flow = flow_make(node->put_next++);
+
+	directory_publish(node->directory, &flow);
+}
+
+static void end_puts(struct node *node)
+{
+	unsigned long long us = now_us() - node->put_start_us;
+
+	qsort(node->time_us, node->times, sizeof(*node->time_us), compare_times);
+	if (node->put_rate > 0)
+		printf("rate us=%llu\n", us);
+	else
+		printf("put us=%llu p50=%lluus p99=%lluus\n", us,
+		       (unsigned long long)node->time_us[node->times / 2],
+		       (unsigned long long)node->time_us[(uint64_t)node->times * 99 / 100]);
+	free(node->time_us);
+	node->time_us = NULL;
+	node->put_end = 0;
+	event_del(node->pace);
+}
+
+/* After each turn of the loop. */
+static void go_on_putting(struct node *node)
+{
+	uint64_t waiting, now;
+
+	if (node->put_end == 0)
+		return;
+	now = now_us();
+	if (node->put_rate > 0) {
+		uint64_t due = (now - node->put_start_us) * node->put_rate / 1000000;
+
+		while (node->put_next < node->put_end && node->times < due) {
+			put_one(node);
+			node->times++;
+		}
+		if (node->put_next == node->put_end)
+			end_puts(node);
+		return;
+	}
+	waiting = counter(node, "publish-waiting");
+	if (waiting == 0 && node->put_ahead == 1 && node->put_last_us != node->put_start_us)
+		node->time_us[node->times++] = now - node->put_last_us;
+	if (node->put_next == node->put_end) {
+		if (waiting == 0)
+			end_puts(node);
+		return;
+	}
+	if (waiting < node->put_ahead)
+		node->put_last_us = now_us();
+	for (; waiting < node->put_ahead && node->put_next < node->put_end; waiting++)
+		put_one(node);
+}
+
 static void print_members(struct node *node)
 {
 	static const char *const states[] = {"routed", "in-ring", "silent"};
@@ -236,7 +327,7 @@ static void set_hosts(struct node *node, char *words)
 
 static void run_command(struct node *node, char *line)
 {
-	unsigned int number = 0, count = 1, deadline_ms = 1000;
+	unsigned int number = 0, count = 1, deadline_ms = 1000, ahead = GETS_AHEAD, rate = 0;
 	char word[64] = "", name[64] = "";
 	struct in6_addr address;
 	struct rusage usage;
@@ -269,8 +360,12 @@ static void run_command(struct node *node, char *line)
 	} else if (sscanf(line, "unsession %u", &number) == 1) {
 		node->sessions[number % FLOWS_MAX / 8] &= (uint8_t) ~(1u << number % 8);
 		printf("done\n");
-	} else if (sscanf(line, "get %u %u %u", &number, &count, &deadline_ms) >= 1) {
-		begin_gets(node, number, count, deadline_ms);
+	} else if (sscanf(line, "get %u %u %u %u", &number, &count, &deadline_ms, &ahead) >= 1) {
+		begin_gets(node, number, count, deadline_ms, ahead);
+	} else if (sscanf(line, "put %u %u %u", &number, &count, &ahead) == 3) {
+		begin_puts(node, number, count, ahead, 0);
+	} else if (sscanf(line, "rate %u %u %u", &number, &count, &rate) == 3 && rate > 0) {
+		begin_puts(node, number, count, 0, rate);
 	} else if (sscanf(line, "bulk %63s", name) == 1 && address_parse(name, &address) == 0) {
 		node->bulk_flows = node->bulk_pages = 0;
 		node->bulk_owner = address;
@@ -379,13 +474,18 @@ int main(int argc, char **argv)
 	}
 	node.poll = evtimer_new(node.base, on_poll, &node);
 	node.input = bufferevent_socket_new(node.base, 0, 0);
-	if (node.poll == NULL || node.input == NULL)
+	node.pace = event_new(node.base, -1, EV_PERSIST, on_pace, &node);
+	if (node.poll == NULL || node.input == NULL || node.pace == NULL)
 		return 1;
 	evutil_make_socket_nonblocking(0);
 	bufferevent_setcb(node.input, on_input, NULL, on_input_end, &node);
 	bufferevent_enable(node.input, EV_READ);
 	printf("ready\n");
-	event_base_dispatch(node.base);
+	while (!event_base_got_break(node.base)) {
+		event_base_loop(node.base, EVLOOP_ONCE);
+		go_on_putting(&node);
+	}
+	event_free(node.pace);
 	bufferevent_free(node.input);
 	event_free(node.poll);
 	directory_close(node.directory);

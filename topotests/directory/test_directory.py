@@ -5,142 +5,19 @@ absent, what stays unknown, and what hostile datagrams do. Needs root; tests/dir
 The member range's routes are played by the command `hosts`; everything else is real."""
 
 import os
-import re
 import signal
 import socket
-import struct
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-NODE = os.environ.get("DIRECTORY_NODE", os.path.join(TOP, "tests", "directory_node"))
-PREFIX = "hfdir%d" % os.getpid()
+from group import PREFIX, Group, address, remove_namespaces, run
+
 PORT = 7939
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root for network namespaces")
-
-
-def run(command, check=True):
-    return subprocess.run(command.split(), check=check, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
-def address(number, family=4):
-    return "10.77.0.%d" % number if family == 4 else "fd77::%d" % number
-
-
-class Member:
-    """One process in a namespace; a command is written, one line is read."""
-
-    def __init__(self, number, key_file, family):
-        self.number, self.address = number, address(number, family)
-        self.namespace = "%s-%d" % (PREFIX, number)
-        self.key_file = key_file
-        self.process = None
-        self.start()
-
-    def start(self, expect="ready", lifetime_s=600):
-        self.process = subprocess.Popen(
-            ["ip", "netns", "exec", self.namespace, NODE, self.address, self.key_file, str(lifetime_s)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
-        assert self.process.stdout.readline().strip() == expect
-
-    def send(self, command):
-        self.process.stdin.write(command + "\n")
-        self.process.stdin.flush()
-
-    def read(self):
-        line = self.process.stdout.readline()
-        assert line, "member %d died" % self.number
-        return line.strip()
-
-    def do(self, command):
-        self.send(command)
-        return self.read()
-
-    def counter(self, name):
-        return int(self.do("counter " + name).split()[1])
-
-    def get(self, number, count=1, deadline_ms=1000):
-        words = self.do("get %d %d %d" % (number, count, deadline_ms)).split()
-        assert words[0] == "get", words
-        result = dict(word.split("=") for word in words[1:])
-        return {k: int(re.sub("us$", "", v)) if k != "owner" else v for k, v in result.items()}
-
-    def states(self):
-        result = {}
-        for word in self.do("members").split()[1:]:
-            host, rest = word.split("=")
-            state, epoch, records = rest.split("/")
-            result[host] = (state, int(epoch), int(records))
-        return result
-
-    def signal(self, number):
-        # `ip netns exec` becomes the member itself.
-        os.kill(self.process.pid, number)
-
-    def kill(self):
-        if self.process is None:
-            return
-        self.process.kill()
-        self.process.wait()
-        self.process.stdin.close()
-        self.process.stdout.close()
-        self.process = None
-
-
-class Group:
-    def __init__(self, count, key_file, family=4):
-        self.key_file = key_file
-        self.family = family
-        self.members = []
-        hub = PREFIX + "-hub"
-        run("ip netns add " + hub)
-        run("ip -n %s link add br0 type bridge" % hub)
-        run("ip -n %s link set br0 up" % hub)
-        for number in range(1, count + 1):
-            namespace = "%s-%d" % (PREFIX, number)
-            run("ip netns add " + namespace)
-            run("ip -n %s link add eth0 type veth peer name m%d netns %s" % (namespace, number, hub))
-            run("ip -n %s link set m%d master br0 up" % (hub, number))
-            run("ip -n %s addr add %s/24 dev eth0" % (namespace, address(number)))
-            run("ip -n %s addr add %s/64 dev eth0 nodad" % (namespace, address(number, 6)))
-            run("ip -n %s link set eth0 up" % namespace)
-            run("ip -n %s link set lo up" % namespace)
-        for number in range(1, count + 1):
-            self.members.append(Member(number, key_file, family))
-        self.route(range(1, count + 1))
-        self.wait_ring(count)
-
-    def __getitem__(self, number):
-        return self.members[number - 1]
-
-    def route(self, numbers, among=None):
-        """Each of *among* has routes to *numbers*."""
-        for number in among or numbers:
-            self[number].do("hosts " + " ".join(address(n, self.family) for n in numbers if n != number))
-
-    def wait_ring(self, count, numbers=None):
-        chosen = [m for m in self.members if m.process and (numbers is None or m.number in numbers)]
-        for member in chosen:
-            member.send("ring %d" % count)
-        return [int(member.read().split()[1]) for member in chosen]
-
-    def settle(self, *numbers):
-        for number in numbers or [m.number for m in self.members]:
-            assert self[number].do("settle").startswith("settled")
-
-    def close(self):
-        for member in self.members:
-            member.kill()
-
-
-def remove_namespaces():
-    for line in run("ip netns list", check=False).stdout.splitlines():
-        if line.startswith(PREFIX + "-"):
-            run("ip netns del " + line.split()[0], check=False)
 
 
 @pytest.fixture(scope="module")
