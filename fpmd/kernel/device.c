@@ -14,6 +14,7 @@
 #include <netlink/attr.h>
 
 #include "fpmd/kernel/layout.h"
+#include "fpmd/kernel/list.h"
 
 #define DUMP_TRIES 5
 
@@ -26,22 +27,6 @@ struct address_dump {
 	struct address_list list;
 	bool no_memory;
 };
-
-/* Room for one more item; false when out of memory. */
-static bool grow(void **items, size_t *size, size_t count, size_t item_size)
-{
-	size_t wanted = *size ? *size * 2 : 32;
-	void *grown;
-
-	if (count < *size)
-		return true;
-	grown = realloc(*items, wanted * item_size);
-	if (!grown)
-		return false;
-	*items = grown;
-	*size = wanted;
-	return true;
-}
 
 /* A port of a bridge, bond or switch hands its packets to its master; one of a VRF keeps them. */
 static bool is_port(struct nlattr **attributes)
@@ -71,7 +56,7 @@ static void take_link(void *arg, const struct nlmsghdr *message)
 	struct device_dump *dump = arg;
 	const struct ifinfomsg *header = nlmsg_data(message);
 	struct nlattr *attributes[IFLA_MAX + 1];
-	struct device *device;
+	struct device *devices, *device;
 
 	if (message->nlmsg_type != RTM_NEWLINK || header->ifi_type != ARPHRD_ETHER ||
 	    (header->ifi_flags & IFF_LOOPBACK) ||
@@ -80,11 +65,12 @@ static void take_link(void *arg, const struct nlmsghdr *message)
 	    !attributes[IFLA_IFNAME] || !attributes[IFLA_MTU] || is_port(attributes) ||
 	    strcmp(nla_get_string(attributes[IFLA_IFNAME]), LAYOUT_TUNNEL) == 0)
 		return;
-	if (!grow((void **)&dump->list.items, &dump->list.size, dump->list.count,
-		  sizeof(*device))) {
+	devices = list_room(dump->list.items, dump->list.count, &dump->list.size, sizeof(*device));
+	if (!devices) {
 		dump->no_memory = true;
 		return;
 	}
+	dump->list.items = devices;
 	device = &dump->list.items[dump->list.count++];
 	device->index = header->ifi_index;
 	device->mtu = nla_get_u32(attributes[IFLA_MTU]);
@@ -148,7 +134,7 @@ static void take_address(void *arg, const struct nlmsghdr *message)
 	struct address_dump *dump = arg;
 	const struct ifaddrmsg *header = nlmsg_data(message);
 	struct nlattr *attributes[IFA_MAX + 1], *local;
-	struct in6_addr address;
+	struct in6_addr address, *addresses;
 
 	if (message->nlmsg_type != RTM_NEWADDR ||
 	    nlmsg_parse((struct nlmsghdr *)message, sizeof(*header), attributes, IFA_MAX, NULL) < 0)
@@ -156,11 +142,13 @@ static void take_address(void *arg, const struct nlmsghdr *message)
 	local = attributes[IFA_LOCAL] ? attributes[IFA_LOCAL] : attributes[IFA_ADDRESS];
 	if (!local || address_from_bytes(nla_data(local), (size_t)nla_len(local), &address) < 0)
 		return;
-	if (!grow((void **)&dump->list.items, &dump->list.size, dump->list.count,
-		  sizeof(address))) {
+	addresses =
+		list_room(dump->list.items, dump->list.count, &dump->list.size, sizeof(address));
+	if (!addresses) {
 		dump->no_memory = true;
 		return;
 	}
+	dump->list.items = addresses;
 	dump->list.items[dump->list.count++] = address;
 }
 

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "fpmd/kernel/list.h"
 #include "fpmd/log.h"
 
 static const int family_numbers[FAMILIES] = {AF_INET, AF_INET6};
@@ -41,15 +42,10 @@ static struct vip *note_vip(struct kernel *kernel, const struct in6_addr *addres
 		vip->hold |= hold;
 		return vip;
 	}
-	if (kernel->vips_count == kernel->vips_size) {
-		size_t size = kernel->vips_size ? kernel->vips_size * 2 : 16;
-		struct vip *grown = realloc(kernel->vips, size * sizeof(*grown));
-
-		if (!grown)
-			return NULL;
-		kernel->vips = grown;
-		kernel->vips_size = size;
-	}
+	vip = list_room(kernel->vips, kernel->vips_count, &kernel->vips_size, sizeof(*vip));
+	if (!vip)
+		return NULL;
+	kernel->vips = vip;
 	vip = &kernel->vips[kernel->vips_count++];
 	*vip = (struct vip){.address = *address, .hold = hold};
 	return vip;
@@ -122,17 +118,12 @@ struct route_check {
 
 static void note_surplus(struct route_check *check, const struct our_route *route)
 {
-	struct our_route *grown;
+	struct our_route *surplus = list_room(check->surplus, check->surplus_count,
+					      &check->surplus_size, sizeof(*surplus));
 
-	if (check->surplus_count == check->surplus_size) {
-		size_t size = check->surplus_size ? check->surplus_size * 2 : 16;
-
-		grown = realloc(check->surplus, size * sizeof(*grown));
-		if (!grown)
-			return;
-		check->surplus = grown;
-		check->surplus_size = size;
-	}
+	if (!surplus)
+		return;
+	check->surplus = surplus;
 	check->surplus[check->surplus_count++] = *route;
 }
 

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include "fpmd/kernel/list.h"
 #include "fpmd/kernel/nft_link.h"
 
 #define SEND_BUFFER_WANTED (256 << 20)
@@ -87,16 +88,12 @@ static bool batch_reserve(struct nft_batch *batch, size_t bytes)
 
 static bool batch_label_reserve(struct nft_batch *batch)
 {
-	size_t size = batch->labels_size ? batch->labels_size * 2 : 64;
-	void *grown;
+	void *labels = list_room(batch->labels, batch->messages, &batch->labels_size,
+				 sizeof(*batch->labels));
 
-	if (batch->messages < batch->labels_size)
-		return true;
-	grown = realloc(batch->labels, size * sizeof(*batch->labels));
-	if (!grown)
+	if (!labels)
 		return false;
-	batch->labels = grown;
-	batch->labels_size = size;
+	batch->labels = labels;
 	return true;
 }
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fpmd/kernel/list.h"
 #include "fpmd/kernel/nft_private.h"
 
 #define CHUNK_MAX 10000	    /* changes in one transaction */
@@ -349,16 +350,11 @@ struct pins_dump {
 static int collect_each(void *arg, const struct flow *flow, uint16_t owner)
 {
 	struct pins_dump *dump = arg;
+	void *pins = list_room(dump->pins, dump->count, &dump->size, sizeof(*dump->pins));
 
-	if (dump->count == dump->size) {
-		size_t size = dump->size ? dump->size * 2 : 1024;
-		void *grown = realloc(dump->pins, size * sizeof(*dump->pins));
-
-		if (!grown)
-			return -1;
-		dump->pins = grown;
-		dump->size = size;
-	}
+	if (!pins)
+		return -1;
+	dump->pins = pins;
 	dump->pins[dump->count].flow = *flow;
 	dump->pins[dump->count++].old_owner = owner;
 	return 0;

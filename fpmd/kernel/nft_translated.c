@@ -19,6 +19,7 @@
 #include <libnftnl/rule.h>
 #include <libnftnl/set.h>
 
+#include "fpmd/kernel/list.h"
 #include "fpmd/kernel/nft_eval.h"
 #include "fpmd/kernel/nft_private.h"
 
@@ -98,6 +99,7 @@ static int rule_each(const struct nlmsghdr *message, void *arg)
 {
 	struct nftnl_rule *rule = nftnl_rule_alloc();
 	struct walk *walk = arg;
+	void *rules;
 
 	if (!rule)
 		return -ENOMEM;
@@ -106,17 +108,13 @@ static int rule_each(const struct nlmsghdr *message, void *arg)
 		nftnl_rule_free(rule);
 		return 0;
 	}
-	if (walk->rules_count == walk->rules_size) {
-		size_t size = walk->rules_size ? walk->rules_size * 2 : 256;
-		void *grown = realloc(walk->rules, size * sizeof(struct nftnl_rule *));
-
-		if (!grown) {
-			nftnl_rule_free(rule);
-			return -ENOMEM;
-		}
-		walk->rules = grown;
-		walk->rules_size = size;
+	rules = list_room(walk->rules, walk->rules_count, &walk->rules_size,
+			  sizeof(struct nftnl_rule *));
+	if (!rules) {
+		nftnl_rule_free(rule);
+		return -ENOMEM;
 	}
+	walk->rules = rules;
 	walk->rules[walk->rules_count++] = rule;
 	return 0;
 }
@@ -220,13 +218,12 @@ static void found_tell(struct walk *walk, const struct root *root, const char *c
 
 	if (port)
 		snprintf(ports, sizeof(ports), " port %u", port);
-	error_set(
-		walk->error,
-		"%s%s is translated by a NAT rule in table %s %.24s chain %.32s and not served: "
-		"sessions in containers cannot be kept; exclude the VIP there (ip daddr VIP "
-		"accept) or publish the port on another address",
-		address_text(walk->vip, text), ports, family_text(root->family), root->table,
-		chain);
+	error_set(walk->error,
+		  "%s%s is translated by a NAT rule in table %s %.24s chain %.32s and not served: "
+		  "sessions in containers cannot be kept; exclude the VIP there (ip daddr VIP "
+		  "accept) or publish the port on another address",
+		  address_text(walk->vip, text), ports, family_text(root->family), root->table,
+		  chain);
 }
 
 static enum walk_result chain_walk(struct walk *walk, const struct root *root, const char *chain,

@@ -16,6 +16,7 @@
 #include <netlink/attr.h>
 
 #include "fpmd/kernel/layout.h"
+#include "fpmd/kernel/list.h"
 
 #define DUMP_TRIES 5
 
@@ -317,17 +318,14 @@ static void note_route(void *arg, const struct our_route *route)
 {
 	struct removal *removal = arg;
 
-	if (removal->count == removal->size) {
-		size_t size = removal->size ? removal->size * 2 : 64;
-		struct our_route *grown = realloc(removal->items, size * sizeof(*grown));
+	struct our_route *items =
+		list_room(removal->items, removal->count, &removal->size, sizeof(*items));
 
-		if (!grown) {
-			removal->no_memory = true;
-			return;
-		}
-		removal->items = grown;
-		removal->size = size;
+	if (!items) {
+		removal->no_memory = true;
+		return;
 	}
+	removal->items = items;
 	removal->items[removal->count++] = *route;
 }
 

@@ -17,6 +17,7 @@
 #include <netlink/attr.h>
 
 #include "fpmd/kernel/layout.h"
+#include "fpmd/kernel/list.h"
 
 #define DUMP_TRIES 5
 
@@ -52,17 +53,13 @@ void rules_init(struct rules *rules, struct rtnl *rtnl, int family,
 
 static void list_add(struct rule_list *list, const struct rule *rule)
 {
-	if (list->count == list->size) {
-		size_t size = list->size ? list->size * 2 : 64;
-		struct rule *grown = realloc(list->items, size * sizeof(*grown));
+	struct rule *items = list_room(list->items, list->count, &list->size, sizeof(*items));
 
-		if (!grown) {
-			list->no_memory = true;
-			return;
-		}
-		list->items = grown;
-		list->size = size;
+	if (!items) {
+		list->no_memory = true;
+		return;
 	}
+	list->items = items;
 	list->items[list->count++] = *rule;
 }
 
