@@ -16,8 +16,6 @@
 #include "fpmd/kernel/layout.h"
 #include "fpmd/kernel/list.h"
 
-#define DUMP_TRIES 5
-
 struct device_dump {
 	struct device_list list;
 	bool no_memory;
@@ -85,7 +83,7 @@ int devices_dump(struct rtnl *rtnl, struct device_list *list, struct error *erro
 	struct device_dump dump = {0};
 	int status = -EINTR;
 
-	for (int i = 0; i < DUMP_TRIES && status == -EINTR; i++) {
+	for (int i = 0; i < RTNL_DUMP_TRIES && status == -EINTR; i++) {
 		dump.list.count = 0;
 		status = rtnl_request(
 			rtnl, rtnl_message(RTM_GETLINK, NLM_F_DUMP, &header, sizeof(header)),
@@ -163,7 +161,7 @@ int addresses_dump(struct rtnl *rtnl, struct address_list *list, struct error *e
 	struct address_dump dump = {0};
 	int status = -EINTR;
 
-	for (int i = 0; i < DUMP_TRIES && status == -EINTR; i++) {
+	for (int i = 0; i < RTNL_DUMP_TRIES && status == -EINTR; i++) {
 		dump.list.count = 0;
 		status = rtnl_request(
 			rtnl, rtnl_message(RTM_GETADDR, NLM_F_DUMP, &header, sizeof(header)),

@@ -18,8 +18,6 @@
 #include "fpmd/kernel/layout.h"
 #include "fpmd/kernel/list.h"
 
-#define DUMP_TRIES 5
-
 bool route_fits(const struct in6_addr *vip, const struct in6_addr *owner)
 {
 	return address_is_ipv4(vip) == address_is_ipv4(owner);
@@ -45,13 +43,8 @@ static struct nl_msg *start_route(int command, int flags, unsigned char type, un
 			       .rtm_type = type};
 	struct nl_msg *message = rtnl_message(command, flags, &header, sizeof(header));
 
-	if (!message)
-		return NULL;
-	if (!put_address(message, RTA_DST, vip) || nla_put_u32(message, RTA_TABLE, table) < 0) {
-		nlmsg_free(message);
-		return NULL;
-	}
-	return message;
+	return rtnl_whole(message, message && put_address(message, RTA_DST, vip) &&
+					   nla_put_u32(message, RTA_TABLE, table) == 0);
 }
 
 static bool put_encapsulation(struct nl_msg *message, const struct kernel_options *options,
@@ -83,11 +76,9 @@ int route_owner_set(struct routes *routes, uint16_t id, const struct in6_addr *o
 			    LAYOUT_TABLE_BASE + id, vip);
 	int status;
 
-	if (message && (!put_encapsulation(message, routes->options, owner) ||
-			nla_put_u32(message, RTA_OIF, routes->tunnel_index) < 0)) {
-		nlmsg_free(message);
-		message = NULL;
-	}
+	message = rtnl_whole(message,
+			     message && put_encapsulation(message, routes->options, owner) &&
+				     nla_put_u32(message, RTA_OIF, routes->tunnel_index) == 0);
 	status = rtnl_request(routes->rtnl, message, NULL, NULL);
 	return status == 0 ? 0 : rtnl_error(routes->rtnl, status, error, "an owner's route");
 }
@@ -116,11 +107,9 @@ int route_hold(struct routes *routes, const struct in6_addr *vip, bool hold, str
 					     RTN_LOCAL, RT_SCOPE_HOST, RT_TABLE_LOCAL, vip);
 	int status;
 
-	if (message && (nla_put_u32(message, RTA_PRIORITY, LAYOUT_HOLD_METRIC) < 0 ||
-			nla_put_u32(message, RTA_OIF, routes->loopback_index) < 0)) {
-		nlmsg_free(message);
-		message = NULL;
-	}
+	message = rtnl_whole(
+		message, message && nla_put_u32(message, RTA_PRIORITY, LAYOUT_HOLD_METRIC) == 0 &&
+				 nla_put_u32(message, RTA_OIF, routes->loopback_index) == 0);
 	status = hold ? rtnl_request(routes->rtnl, message, NULL, NULL)
 		      : remove_route(routes->rtnl, message);
 	return status == 0 ? 0
@@ -166,15 +155,11 @@ int route_steer(struct routes *routes, const struct in6_addr *owner, const struc
 			    RT_SCOPE_UNIVERSE, LAYOUT_TABLE_STEER, owner);
 	int status;
 
-	if (message) {
-		/* The gateway was good enough for zebra, whatever addresses the device has. */
+	message = rtnl_whole(message, message && put_gateway(message, owner, gateway) &&
+					      nla_put_u32(message, RTA_OIF, (uint32_t)device) == 0);
+	/* The gateway was good enough for zebra, whatever addresses the device has. */
+	if (message)
 		((struct rtmsg *)nlmsg_data(nlmsg_hdr(message)))->rtm_flags = RTNH_F_ONLINK;
-		if (!put_gateway(message, owner, gateway) ||
-		    nla_put_u32(message, RTA_OIF, (uint32_t)device) < 0) {
-			nlmsg_free(message);
-			message = NULL;
-		}
-	}
 	status = rtnl_request(routes->rtnl, message, NULL, NULL);
 	return status == 0 ? 0 : rtnl_error(routes->rtnl, status, error, "another way to an owner");
 }
@@ -266,7 +251,7 @@ static int dump_routes(struct routes *routes, int family, rtnl_each_fn *each, vo
 	int status = -EINTR;
 
 	/* Asked again after a change: the same route may be told twice. */
-	for (int i = 0; i < DUMP_TRIES && status == -EINTR; i++)
+	for (int i = 0; i < RTNL_DUMP_TRIES && status == -EINTR; i++)
 		status = rtnl_request(
 			routes->rtnl,
 			rtnl_message(RTM_GETROUTE, NLM_F_DUMP, &header, sizeof(header)), each, arg);
@@ -300,10 +285,7 @@ int route_device(struct routes *routes, const struct in6_addr *address)
 	struct nl_msg *message = rtnl_message(RTM_GETROUTE, 0, &header, sizeof(header));
 	int device = 0;
 
-	if (message && !put_address(message, RTA_DST, address)) {
-		nlmsg_free(message);
-		message = NULL;
-	}
+	message = rtnl_whole(message, message && put_address(message, RTA_DST, address));
 	rtnl_request(routes->rtnl, message, take_device, &device);
 	return device;
 }

@@ -63,11 +63,16 @@ struct nl_msg *rtnl_message(int type, int flags, const void *payload, size_t siz
 {
 	struct nl_msg *message = nlmsg_alloc_simple(type, flags);
 
-	if (message && nlmsg_append(message, (void *)payload, size, NLMSG_ALIGNTO) < 0) {
-		nlmsg_free(message);
-		return NULL;
-	}
-	return message;
+	return rtnl_whole(message, message && nlmsg_append(message, (void *)payload, size,
+							   NLMSG_ALIGNTO) == 0);
+}
+
+struct nl_msg *rtnl_whole(struct nl_msg *message, bool whole)
+{
+	if (whole)
+		return message;
+	nlmsg_free(message);
+	return NULL;
 }
 
 static int take_answer(struct nl_msg *message, void *arg)

@@ -8,8 +8,11 @@
 
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
+#include <stdbool.h>
 
 #include "fpmd/error.h"
+
+#define RTNL_DUMP_TRIES 5 /* of a dump that others disturb */
 
 struct rtnl {
 	struct nl_sock *socket;
@@ -22,6 +25,9 @@ void rtnl_close(struct rtnl *rtnl);
 
 /* A message with *payload* copied into it; NULL when out of memory. */
 struct nl_msg *rtnl_message(int type, int flags, const void *payload, size_t size);
+
+/* *message* if it is *whole*; else it is freed, NULL. NULL stays NULL. */
+struct nl_msg *rtnl_whole(struct nl_msg *message, bool whole);
 
 typedef void rtnl_each_fn(void *arg, const struct nlmsghdr *message);
 

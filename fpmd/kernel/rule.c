@@ -19,8 +19,6 @@
 #include "fpmd/kernel/layout.h"
 #include "fpmd/kernel/list.h"
 
-#define DUMP_TRIES 5
-
 struct rule {
 	uint32_t preference;
 	uint32_t target; /* goto */
@@ -116,7 +114,7 @@ static int dump_rules(const struct rules *rules, struct rule_list *list)
 	struct fib_rule_hdr header = {.family = (unsigned char)rules->family};
 	int status = -EINTR;
 
-	for (int i = 0; i < DUMP_TRIES && status == -EINTR; i++) {
+	for (int i = 0; i < RTNL_DUMP_TRIES && status == -EINTR; i++) {
 		list->count = 0;
 		status = rtnl_request(
 			rules->rtnl, rtnl_message(RTM_GETRULE, NLM_F_DUMP, &header, sizeof(header)),
@@ -153,11 +151,7 @@ static int send_rule(const struct rules *rules, int type, const struct rule *rul
 		full |= nla_put_u8(message, FRA_IP_PROTO, IPPROTO_UDP) < 0 ||
 			nla_put(message, FRA_DPORT_RANGE, sizeof(range), &range) < 0;
 	}
-	if (full) {
-		nlmsg_free(message);
-		return -ENOMEM;
-	}
-	return rtnl_request(rules->rtnl, message, NULL, NULL);
+	return rtnl_request(rules->rtnl, rtnl_whole(message, !full), NULL, NULL);
 }
 
 static int add_rule(const struct rules *rules, const struct rule *rule)

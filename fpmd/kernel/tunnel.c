@@ -87,10 +87,8 @@ static int find_device(struct rtnl *rtnl, struct present *present)
 	int status;
 
 	memset(present, 0, sizeof(*present));
-	if (message && nla_put_string(message, IFLA_IFNAME, LAYOUT_TUNNEL) < 0) {
-		nlmsg_free(message);
-		message = NULL;
-	}
+	message = rtnl_whole(message,
+			     message && nla_put_string(message, IFLA_IFNAME, LAYOUT_TUNNEL) == 0);
 	status = rtnl_request(rtnl, message, take_link, present);
 	if (status == -ENODEV)
 		return 0;
@@ -125,11 +123,10 @@ static int create_device(struct rtnl *rtnl, const struct kernel_options *options
 	struct nl_msg *message =
 		rtnl_message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &link, sizeof(link));
 
-	if (message && (nla_put_string(message, IFLA_IFNAME, LAYOUT_TUNNEL) < 0 ||
-			nla_put_u32(message, IFLA_MTU, mtu) < 0 || !put_vxlan(message, options))) {
-		nlmsg_free(message);
-		message = NULL;
-	}
+	message = rtnl_whole(message,
+			     message && nla_put_string(message, IFLA_IFNAME, LAYOUT_TUNNEL) == 0 &&
+				     nla_put_u32(message, IFLA_MTU, mtu) == 0 &&
+				     put_vxlan(message, options));
 	return rtnl_request(rtnl, message, NULL, NULL);
 }
 
@@ -154,10 +151,7 @@ static int refuse_ipv6_address(struct rtnl *rtnl, int index)
 	struct nl_msg *message = rtnl_message(RTM_SETLINK, 0, &link, sizeof(link));
 	int status;
 
-	if (message && !put_no_ipv6_address(message)) {
-		nlmsg_free(message);
-		message = NULL;
-	}
+	message = rtnl_whole(message, message && put_no_ipv6_address(message));
 	status = rtnl_request(rtnl, message, NULL, NULL);
 	/* A kernel without IPv6 has no such setting. */
 	return status == -EAFNOSUPPORT || status == -EOPNOTSUPP ? 0 : status;
@@ -168,10 +162,7 @@ static int set_device(struct rtnl *rtnl, int index, unsigned int mtu)
 	struct ifinfomsg link = {.ifi_index = index, .ifi_flags = IFF_UP, .ifi_change = IFF_UP};
 	struct nl_msg *message = rtnl_message(RTM_NEWLINK, 0, &link, sizeof(link));
 
-	if (message && nla_put_u32(message, IFLA_MTU, mtu) < 0) {
-		nlmsg_free(message);
-		message = NULL;
-	}
+	message = rtnl_whole(message, message && nla_put_u32(message, IFLA_MTU, mtu) == 0);
 	return rtnl_request(rtnl, message, NULL, NULL);
 }
 
@@ -185,12 +176,9 @@ static int add_address(struct rtnl *rtnl, int index)
 		rtnl_message(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, &header, sizeof(header));
 	uint32_t address = htonl(LAYOUT_TUNNEL_ADDRESS);
 
-	if (message && (nla_put_u32(message, IFA_LOCAL, address) < 0 ||
-			nla_put_u32(message, IFA_ADDRESS, address) < 0 ||
-			nla_put_u8(message, IFA_PROTO, LAYOUT_PROTOCOL) < 0)) {
-		nlmsg_free(message);
-		message = NULL;
-	}
+	message = rtnl_whole(message, message && nla_put_u32(message, IFA_LOCAL, address) == 0 &&
+					      nla_put_u32(message, IFA_ADDRESS, address) == 0 &&
+					      nla_put_u8(message, IFA_PROTO, LAYOUT_PROTOCOL) == 0);
 	return rtnl_request(rtnl, message, NULL, NULL);
 }
 
