@@ -21,9 +21,13 @@
 #include "fpmd/kernel/sessions.skel.h"
 #include "fpmd/log.h"
 
-/* Where our filter hangs: before those of others, which still run after it. */
+/*
+ * Where our filter hangs: before those of others. The handle says, also to a later fpmd, whose
+ * the qdisc is: one that was there before us stays.
+ */
 #define FILTER_PRIORITY 1
-#define FILTER_HANDLE 7939
+#define FILTER_HANDLE 7939 /* we made the qdisc */
+#define FILTER_HANDLE_GUEST 7940
 
 #define POLL_MICROSECONDS 5000
 
@@ -208,11 +212,11 @@ static struct bpf_tc_hook ingress_of(int device)
 	return hook;
 }
 
-static void set_filter(struct bpf_tc_opts *filter)
+static void set_filter(struct bpf_tc_opts *filter, uint32_t handle)
 {
 	memset(filter, 0, sizeof(*filter));
 	filter->sz = sizeof(*filter);
-	filter->handle = FILTER_HANDLE;
+	filter->handle = handle;
 	filter->priority = FILTER_PRIORITY;
 }
 
@@ -224,6 +228,20 @@ static uint32_t program_id(const struct bpf_program *program)
 	return bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &length) ? 0 : info.id;
 }
 
+/* Returns 0 with *handle* and *filter* if there is one of ours. */
+static int find_filter(const struct bpf_tc_hook *hook, uint32_t *handle, struct bpf_tc_opts *filter)
+{
+	static const uint32_t handles[] = {FILTER_HANDLE, FILTER_HANDLE_GUEST};
+	int status = -ENOENT;
+
+	for (size_t i = 0; i < 2 && status < 0; i++) {
+		*handle = handles[i];
+		set_filter(filter, *handle);
+		status = bpf_tc_query(hook, filter);
+	}
+	return status;
+}
+
 int bpf_attach(struct bpf *bpf, int device, enum bpf_classifier classifier, struct error *error)
 {
 	struct bpf_program *program = classifier == BPF_TUNNEL
@@ -231,17 +249,20 @@ int bpf_attach(struct bpf *bpf, int device, enum bpf_classifier classifier, stru
 					      : bpf->classifier->progs.classify_uplink;
 	struct bpf_tc_hook hook = ingress_of(device);
 	struct bpf_tc_opts filter;
+	uint32_t handle = FILTER_HANDLE;
 	int status;
 
-	set_filter(&filter);
-	status = bpf_tc_query(&hook, &filter);
+	status = find_filter(&hook, &handle, &filter);
 	if (status == 0 && filter.prog_id == program_id(program))
 		return 0;
-	status = bpf_tc_hook_create(&hook);
-	if (status < 0 && status != -EEXIST)
-		return error_set(error, "interface %d: clsact qdisc: %s", device,
-				 strerror(-status));
-	set_filter(&filter);
+	if (status < 0) {
+		status = bpf_tc_hook_create(&hook);
+		if (status < 0 && status != -EEXIST)
+			return error_set(error, "interface %d: clsact qdisc: %s", device,
+					 strerror(-status));
+		handle = status == -EEXIST ? FILTER_HANDLE_GUEST : FILTER_HANDLE;
+	}
+	set_filter(&filter, handle);
 	filter.prog_fd = bpf_program__fd(program);
 	filter.flags = BPF_TC_F_REPLACE;
 	status = bpf_tc_attach(&hook, &filter);
@@ -279,9 +300,12 @@ void bpf_detach(struct bpf *bpf, int device)
 {
 	struct bpf_tc_hook hook = ingress_of(device);
 	struct bpf_tc_opts filter;
+	uint32_t handle;
 
-	set_filter(&filter);
-	if (bpf_tc_detach(&hook, &filter) < 0)
+	if (find_filter(&hook, &handle, &filter) < 0)
+		return;
+	set_filter(&filter, handle);
+	if (bpf_tc_detach(&hook, &filter) < 0 || handle == FILTER_HANDLE_GUEST)
 		return;
 	if (has_filters(bpf, device, TC_H_MIN_INGRESS) || has_filters(bpf, device, TC_H_MIN_EGRESS))
 		return;

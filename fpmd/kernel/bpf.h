@@ -35,7 +35,7 @@ enum bpf_classifier {
  */
 int bpf_attach(struct bpf *bpf, int device, enum bpf_classifier classifier, struct error *error);
 
-/* Detaches; the clsact qdisc goes too if nobody else has filters there. */
+/* Detaches; the clsact qdisc goes too if we made it and nobody else has filters there. */
 void bpf_detach(struct bpf *bpf, int device);
 
 /* Reads session events every few milliseconds and hands them on. */

@@ -280,7 +280,7 @@ def moved_sessions(lab, client, count=30):
 
 def normal(text):
     """Without what differs between two equal states."""
-    text = re.sub(r"packets \d+ bytes \d+|tentative|\d+: |\bid \d+|tag \w+|jited|\bqlen \d+|@if\d+", "", text)
+    text = re.sub(r"packets \d+ bytes \d+|tentative|\d+: |\bid \d+|tag \w+|handle 0x1f0[34]|jited|\bqlen \d+|@if\d+", "", text)
     return "\n".join(sorted(" ".join(line.split()) for line in text.splitlines()
                             if "fe80::" not in line and "multicast" not in line
                             and "Peer netns reference" not in line))  # of a lab beside this one

@@ -61,6 +61,7 @@ def test_table_lost_after_a_restart(lab):
 
 
 def test_removed_without_a_trace(lab):
+    lab.on("B", "tc", "qdisc", "add", "dev", "up0", "clsact")  # somebody else's
     states = {name: lab.state(name) for name in "AB"}
     for kill in (False, True):
         client = lab.client()
