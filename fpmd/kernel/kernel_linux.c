@@ -104,6 +104,7 @@ static int prepare(struct kernel *kernel, bool *found, struct error *error)
 		return -1;
 	if (bpf_load(&kernel->options, &kernel->rtnl, &kernel->bpf, error) < 0 ||
 	    nft_open(&kernel->options, LAYOUT_TUNNEL, &kernel->nft, error) < 0 ||
+	    nft_find(kernel->nft, found, error) < 0 ||
 	    queue_open(kernel->base, &kernel->options, on_stray, kernel, &kernel->queue, error) < 0)
 		return -1;
 	return forwarding_take_over(&kernel->forwarding, kernel->nft, kernel->families, error);

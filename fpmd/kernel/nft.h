@@ -35,6 +35,9 @@ enum nft_queue_kind {
 int nft_open(const struct kernel_options *options, const char *tunnel_device, struct nft **nft,
 	     struct error *error);
 
+/* Did an earlier fpmd leave a table? Then *found* becomes true. */
+int nft_find(struct nft *nft, bool *found, struct error *error);
+
 /*
  * Makes the tables, or takes over what an earlier fpmd left: sets, owners' chains and pins stay,
  * rules are replaced, all in one transaction per family. A pin map of another size is replaced with

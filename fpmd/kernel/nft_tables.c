@@ -323,6 +323,19 @@ static int tables_look(struct nft *nft, struct found found[2], struct error *err
 	return 0;
 }
 
+int nft_find(struct nft *nft, bool *table, struct error *error)
+{
+	struct found found[2] = {0};
+
+	if (tables_look(nft, found, error))
+		return -1;
+	for (int i = 0; i < 2; i++) {
+		*table |= found[i].table;
+		free(found[i].chains);
+	}
+	return 0;
+}
+
 /* Owners and pins that an earlier fpmd left. */
 static int tables_take_over(struct nft *nft, struct found found[2], struct error *error)
 {

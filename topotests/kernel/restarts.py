@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 
-from lab import (CAPABILITIES, PORT, VIP, Process, both, difference, expect, expect_refused,
+from lab import (CAPABILITIES, PORT, VIP, Failure, Process, both, difference, expect, expect_refused,
                  expect_round, moved_sessions, wait_until)
 
 
@@ -142,6 +142,25 @@ def test_other_port_and_mask(lab):
         lab.end(driver)
     for name in "AB":
         expect("left on " + name, difference(before[name], lab.state(name)), "")
+
+
+def test_failed_start_keeps_what_is_there(lab):
+    """Without the device, too, it is seen that pins are there."""
+    _, (_, b) = both(lab, keep="all")
+    moved_sessions(lab, lab.client())
+    lab.end(b)
+    lab.ip("B", "link", "del", "hf-vx0")
+    lab.on("B", "tc", "filter", "del", "dev", "up0", "ingress")
+    lab.on("B", "tc", "filter", "add", "dev", "up0", "ingress", "prio", "1", "protocol", "ip",
+           "bpf", "bytecode", "1,6 0 0 4294967295,")
+    try:
+        lab.drive("B")
+    except Failure as failure:
+        expect("refused", "classifier cannot be attached" in str(failure), True)
+    else:
+        raise Failure("started")
+    lab.on("B", "tc", "filter", "del", "dev", "up0", "ingress")
+    expect("pins", len(lab.drive("B").ask("pins")), 30)
 
 
 def test_other_mask_under_traffic(lab):
