@@ -245,6 +245,11 @@ START_TEST(pins_and_queue_off)
 	ck_assert_uint_eq(nft_pins_change(nft, &pin, 1), 0);
 	ck_assert_uint_eq(transfer(&pair, 1000, 2), 1000);
 	ck_assert_int_gt(packets("ip", "foreign"), 0);
+
+	/* the last values, while others have removed the table */
+	detoured = counter("detoured-packets");
+	run_ok("nft delete table ip holdfast");
+	ck_assert_uint_eq(counter("detoured-packets"), detoured);
 }
 END_TEST
 

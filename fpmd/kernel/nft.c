@@ -144,14 +144,9 @@ int nft_owner_remove(struct nft *nft, uint16_t id, struct error *error)
 	return 0;
 }
 
-struct counted {
-	uint64_t packets, bytes;
-	uint64_t values[NFT_COUNTERS_MAX];
-};
-
 static int counted_object(const struct nlmsghdr *message, void *arg)
 {
-	struct counted *counted = arg;
+	struct nft_counted *counted = arg;
 	struct nftnl_obj *object = nftnl_obj_alloc();
 	const char *table, *name;
 	uint64_t packets;
@@ -166,6 +161,7 @@ static int counted_object(const struct nlmsghdr *message, void *arg)
 	if (!table || !name || strcmp(table, NFT_TABLE) != 0 ||
 	    nftnl_obj_get_u32(object, NFTNL_OBJ_TYPE) != NFT_OBJECT_COUNTER)
 		goto out;
+	counted->objects++;
 	packets = nftnl_obj_get_u64(object, NFTNL_OBJ_CTR_PKTS);
 	if (nft_owner_of_chain(name) != KERNEL_OWNER_NONE) {
 		counted->packets += packets;
@@ -179,14 +175,16 @@ out:
 	return 0;
 }
 
-static int count(struct nft *nft, struct counted *counted)
+/* While others change tables all the time, or have removed ours, the last values stay. */
+static void count(struct nft *nft)
 {
 	_Alignas(8) char bytes[512];
+	struct nft_counted counted;
 	struct nlmsghdr *request;
 	int result = -EINTR;
 
 	for (int i = 0; i < TRIES_MAX && result == -EINTR; i++) {
-		memset(counted, 0, sizeof(*counted));
+		memset(&counted, 0, sizeof(counted));
 		result = 0;
 		for (int j = 0; j < 2 && !result; j++) {
 			if (!nft->families[j].used)
@@ -195,10 +193,11 @@ static int count(struct nft *nft, struct counted *counted)
 							nft->families[j].protocol, NLM_F_DUMP, 0);
 			mnl_attr_put_strz(request, NFTA_OBJ_TABLE, NFT_TABLE);
 			mnl_attr_put_u32(request, NFTA_OBJ_TYPE, htonl(NFT_OBJECT_COUNTER));
-			result = nft_link_dump(&nft->link, request, counted_object, counted);
+			result = nft_link_dump(&nft->link, request, counted_object, &counted);
 		}
 	}
-	return result;
+	if (!result && counted.objects)
+		nft->counted = counted;
 }
 
 static void counter_add(struct kernel_counter *out, size_t max, size_t *used, const char *name,
@@ -211,16 +210,15 @@ static void counter_add(struct kernel_counter *out, size_t max, size_t *used, co
 
 size_t nft_counters(struct nft *nft, struct kernel_counter *out, size_t max)
 {
-	struct counted counted;
 	size_t used = 0;
 
-	if (count(nft, &counted))
-		return 0;
+	count(nft);
 	for (size_t i = 0; i < nft_counters_count; i++)
 		counter_add(out, max, &used, nft_counter_names[i], nft_counter_help[i],
-			    counted.values[i]);
+			    nft->counted.values[i]);
 	counter_add(out, max, &used, "detoured-packets", "Packets sent to their owners",
-		    counted.packets);
-	counter_add(out, max, &used, "detoured-bytes", "Bytes sent to their owners", counted.bytes);
+		    nft->counted.packets);
+	counter_add(out, max, &used, "detoured-bytes", "Bytes sent to their owners",
+		    nft->counted.bytes);
 	return used;
 }

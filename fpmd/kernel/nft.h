@@ -105,7 +105,7 @@ size_t nft_pins_change(struct nft *nft, struct kernel_pin_change *changes, size_
 /* As kernel_pins_dump(): from the kernel, not from memory. */
 int nft_pins_dump(struct nft *nft, kernel_pin_fn *fn, void *arg, struct error *error);
 
-/* Counters of the rules (packets); as kernel_counters(). */
+/* Counters of the rules (packets, GRO'd segments count as one); as kernel_counters(). */
 size_t nft_counters(struct nft *nft, struct kernel_counter *out, size_t max);
 
 /*

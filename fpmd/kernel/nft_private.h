@@ -43,6 +43,12 @@ struct nft_pin {
 	UT_hash_handle hh;
 };
 
+struct nft_counted {
+	size_t objects;
+	uint64_t packets, bytes; /* of all owners */
+	uint64_t values[NFT_COUNTERS_MAX];
+};
+
 struct nft {
 	struct nft_link link;
 	struct nft_link watch;
@@ -63,6 +69,7 @@ struct nft {
 	uint8_t owners[(NFT_OWNER_MAX + 8) / 8];
 	struct nft_pin *pins; /* hash by flow */
 	uint32_t dumps, chunks;
+	struct nft_counted counted; /* last */
 };
 
 static inline struct nft_family *nft_family_of(struct nft *nft, const struct in6_addr *address)
