@@ -133,6 +133,8 @@ class Lab:
     def build(self):
         for name in "CRAB":
             run("ip", "netns", "add", self.ns(name))
+            # No link-local address is tentative: neighbours would be found a second late.
+            self.sysctl(name, "net.ipv6.conf.all.accept_dad=0", "net.ipv6.conf.default.accept_dad=0")
             self.ip(name, "link", "set", "lo", "up")
         for name, net in (("C", 1), ("A", 2), ("B", 3)):
             run("ip", "link", "add", "up0", "netns", self.ns(name), "type", "veth", "peer", "name",
