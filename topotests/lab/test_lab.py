@@ -109,6 +109,8 @@ class Program:
             self.process = subprocess.Popen(
                 [TOP / argv[0], *argv[1:], "--build", CONFTEST.BUILD, "--quick", "--scenario", "drain-server"],
                 cwd=directory, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+                # Ignored if these tests were started in the background.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )  # fmt: skip
 
     def lab(self):

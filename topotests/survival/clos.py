@@ -295,7 +295,9 @@ class Clos:
         """All in a server's kernel that Holdfast might change, but for the routes of BGP."""
         run = lambda *argv: self.run.execute(server, argv)  # noqa: E731
         links = [line.split(": ")[1].split("@")[0] for line in run("ip", "-o", "link").splitlines()]
-        filters = {link: run("tc", "filter", "show", "dev", link, "ingress") for link in links}
+        # A device may go meanwhile.
+        shown = lambda link: self.run.execute(server, ["tc", "filter", "show", "dev", link, "ingress"], False)  # noqa: E731
+        filters = {link: shown(link) for link in links}
         routes = run("ip", "-N", "route", "show", "table", "all").splitlines()
         settings = run("sysctl", "-a", "-r", r"^net\.ipv4\.(ip_forward|conf|tcp_[a-z_]+|fib_[a-z_]+)")
         return {
