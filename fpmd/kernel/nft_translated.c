@@ -170,7 +170,7 @@ static int set_elements(const struct nlmsghdr *message, void *arg)
 {
 	struct set_reading *reading = arg;
 
-	/* An element takes at least 24 bytes of a message. */
+	/* An element takes 24 to 64 bytes of a message, but for long comments. */
 	reading->bytes += message->nlmsg_len;
 	if (reading->bytes > (size_t)ELEMENTS_MAX * 64)
 		return -E2BIG;
