@@ -22,23 +22,19 @@
 #define PRIORITY_PREROUTING -151 /* just before mangle: after conntrack, before NAT */
 #define PRIORITY_FILTER 0
 
-#define COUNTER_TUNNEL_VIP "tunnel-not-a-vip"
-#define COUNTER_TUNNEL_PROTOCOL "tunnel-not-tcp"
-#define COUNTER_TUNNEL_STRAY "tunnel-no-session"
 #define COUNTER_TUNNEL_SENDER "tunnel-not-a-member"
 #define COUNTER_STRAY "strays"
 #define COUNTER_FORWARD "tunnel-not-forwarded"
 #define COUNTER_TRANSIT "transit-refused"
 
 const char *const nft_counter_names[] = {
-	COUNTER_STRAY,	       COUNTER_TUNNEL_STRAY, COUNTER_TUNNEL_VIP, COUNTER_TUNNEL_PROTOCOL,
-	COUNTER_TUNNEL_SENDER, COUNTER_FORWARD,	     COUNTER_TRANSIT,
+	COUNTER_STRAY,
+	COUNTER_TUNNEL_SENDER,
+	COUNTER_FORWARD,
+	COUNTER_TRANSIT,
 };
 const char *const nft_counter_help[] = {
 	"Segments without session and pin here, held for the directory's answer",
-	"Segments from the tunnel that met no session here",
-	"Packets from the tunnel dropped: not for a VIP",
-	"Packets from the tunnel dropped: neither TCP nor ICMP",
 	"Packets to the tunnel port dropped: the sender is not a member",
 	"Packets dropped: forwarded from or into the tunnel without a detour",
 	"Packets dropped: this host forwards nothing but detours",
@@ -344,26 +340,24 @@ static void prerouting_put(struct nft *nft, const struct nft_family *family,
 	rule_end(&rule);
 }
 
+/* The classifier has dropped and counted already what must not come out of the tunnel. */
 static void tunnel_put(struct nft *nft, const struct nft_family *family, struct nft_batch *batch)
 {
 	struct rule rule;
 
 	rule = rule_begin(nft, family, batch, "tunnel");
 	match_address(&rule, family->destination_offset, NFT_VIPS, NFT_LOOKUP_F_INV);
-	counter(&rule, COUNTER_TUNNEL_VIP);
 	verdict(&rule, NF_DROP, NULL);
 	rule_end(&rule);
 
 	rule = rule_begin(nft, family, batch, "tunnel");
 	match_protocol(&rule, NFT_CMP_NEQ, IPPROTO_TCP);
 	match_protocol(&rule, NFT_CMP_NEQ, family->icmp);
-	counter(&rule, COUNTER_TUNNEL_PROTOCOL);
 	verdict(&rule, NF_DROP, NULL);
 	rule_end(&rule);
 
 	rule = rule_begin(nft, family, batch, "tunnel");
 	match_mark(&rule, nft->options.mark_tunnel_bit);
-	counter(&rule, COUNTER_TUNNEL_STRAY);
 	queue_or_local(&rule);
 	rule_end(&rule);
 
