@@ -208,7 +208,7 @@ START_TEST(adopted_owner_does_not_fit)
 	options.mark_owner_mask = 0x00ff0000;
 	open_it();
 	ck_assert_int_eq(ask("nft list chain ip holdfast owner_4095 | grep -c drop"), 1);
-	ck_assert_int_eq(ask("nft list chain ip holdfast owner_1 | grep -c 0x00010000"), 1);
+	ck_assert_int_eq(ask("nft list chain ip holdfast owner_1 | grep -c 0x80010000"), 1);
 }
 END_TEST
 

@@ -56,8 +56,8 @@ static void marks_load(const char *family, unsigned int mark)
 	       " }\n"
 	       " chain after { type filter hook prerouting priority -100;\n"
 	       "  meta mark 0x4000 counter comment \"foreign\"\n"
-	       "  meta mark 0x4005 counter comment \"detour\"\n"
-	       "  meta mark 0x4001 counter comment \"pinned\"\n"
+	       "  meta mark 0x80004005 counter comment \"detour\"\n"
+	       "  meta mark 0x80004001 counter comment \"pinned\"\n"
 	       " }\n"
 	       "}\n"
 	       "EOF",

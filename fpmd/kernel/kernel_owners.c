@@ -81,7 +81,7 @@ int owners_take_over(struct kernel *kernel, struct error *error)
 
 static struct rule_owner rule_of(const struct kernel *kernel, uint16_t id)
 {
-	return (struct rule_owner){.mark = layout_owner_mark(&kernel->options, id), .id = id};
+	return (struct rule_owner){.mark = layout_detour_mark(&kernel->options, id), .id = id};
 }
 
 int owners_ensure_rules(struct kernel *kernel, size_t *changed, struct error *error)

@@ -55,4 +55,10 @@ static inline uint32_t layout_owner_max(const struct kernel_options *options)
 	return options->mark_owner_mask >> (ffs((int)options->mark_owner_mask) - 1);
 }
 
+/* What a detoured packet bears: without the bit for strays an id is somebody else's mark. */
+static inline uint32_t layout_detour_mark(const struct kernel_options *options, uint16_t id)
+{
+	return options->mark_stray_bit | layout_owner_mark(options, id);
+}
+
 #endif

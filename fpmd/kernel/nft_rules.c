@@ -470,7 +470,7 @@ void nft_owner_put(struct nft *nft, const struct nft_family *family, struct nft_
 		verdict(&rule, NF_DROP, NULL);
 	else
 		set_mark(&rule, ~layout_our_bits(&nft->options),
-			 layout_owner_mark(&nft->options, id));
+			 layout_detour_mark(&nft->options, id));
 	rule_end(&rule);
 }
 

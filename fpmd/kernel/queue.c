@@ -165,7 +165,7 @@ void queue_verdict(struct queue *queue, uint32_t id, enum kernel_verdict verdict
 	    (owner == KERNEL_OWNER_NONE || owner > layout_owner_max(&queue->options)))
 		verdict = KERNEL_DROP;
 	if (verdict == KERNEL_DETOUR)
-		mark |= layout_owner_mark(&queue->options, owner);
+		mark |= layout_detour_mark(&queue->options, owner);
 	verdict_send(queue, id, verdict == KERNEL_DROP ? NF_DROP : NF_ACCEPT, mark);
 }
 

@@ -44,8 +44,8 @@ void rules_init(struct rules *rules, struct rtnl *rtnl, int family,
 {
 	rules->rtnl = rtnl;
 	rules->family = family;
-	rules->our_bits = layout_our_bits(options);
-	rules->match_mask = options->mark_owner_mask | options->mark_tunnel_bit;
+	rules->signs = options->mark_stray_bit | options->mark_tunnel_bit;
+	rules->match_mask = layout_our_bits(options);
 	rules->tunnel_port = options->tunnel_port;
 }
 
@@ -191,7 +191,7 @@ static struct rule guard_rule(const struct rules *rules)
 	return (struct rule){.preference = LAYOUT_PREF_GUARD,
 			     .action = FR_ACT_TO_TBL,
 			     .table = LAYOUT_TABLE_GUARD,
-			     .mask = rules->our_bits,
+			     .mask = rules->signs,
 			     .invert = true,
 			     .protocol = LAYOUT_PROTOCOL};
 }
@@ -259,7 +259,7 @@ static int ensure_all(const struct rules *rules, struct rule_list *present,
 	struct rule unmarked = {.preference = LAYOUT_PREF_SKIP,
 				.action = FR_ACT_GOTO,
 				.target = LAYOUT_PREF_LOCAL,
-				.mask = rules->our_bits,
+				.mask = rules->signs,
 				.protocol = LAYOUT_PROTOCOL};
 	struct rule from_host = {.preference = LAYOUT_PREF_SKIP,
 				 .action = FR_ACT_GOTO,
@@ -331,7 +331,7 @@ int rules_suspend(struct rules *rules, struct error *error)
 
 		if (!is_ours(rule) || rule->invert || !rule->mask ||
 		    rule->mask == (rule->preference == LAYOUT_PREF_OWNER ? rules->match_mask
-									 : rules->our_bits))
+									 : rules->signs))
 			continue;
 		status = add_rule(rules, &guard);
 		if (status == 0)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Our policy rules of one address family:
- *   1: nothing of ours in the mark, or sent by this host   goto 4
+ *   1: no sign of ours in the mark, or sent by this host   goto 4
  *   2: the mark names an owner                             its table
- *   3: anything of ours in the mark                        the guard's table: no way to a VIP
+ *   3: a sign of ours in the mark                           the guard's table: no way to a VIP
  *   4: local delivery, moved here from 0; a no-op if others moved it already
  *   5: sent by this host to a tunnel port                  the table of steered owners
  * While a rule or route of an owner, or the nftables table, is missing, the guard drops what would
@@ -20,8 +20,8 @@
 struct rules {
 	struct rtnl *rtnl;
 	int family;
-	uint32_t our_bits;   /* in the mark */
-	uint32_t match_mask; /* owner mask and tunnel bit: what comes from the tunnel is not sent
+	uint32_t signs;	     /* bits in the mark: with one of them it is ours */
+	uint32_t match_mask; /* these and the owner's id; what comes from the tunnel is not sent
 				back */
 	uint16_t tunnel_port;
 };

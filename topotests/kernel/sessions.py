@@ -134,13 +134,19 @@ def test_foreign_marks(lab):
     rules = """table ip foreign {
         chain early { type filter hook prerouting priority -200; meta mark set mark or 0x4000
         }
+        chain middle { type filter hook prerouting priority -140;
+            ip daddr %s meta mark and 0x80000000 == 0 meta mark set mark or 0x1
+        }
         chain late { type filter hook forward priority 10; mark and 0x4000 == 0 counter drop
         }
-    }"""
+    }""" % VIP
     for name in "AB":
         lab.on(name, "nft", "-f", "-", text=rules)
     both(lab)
     moved_sessions(lab, lab.client())
+    late = lab.client()  # bears the bits of an owner's id at B
+    late.ask("open %s %d 5" % (VIP, PORT))
+    expect_round(late, {"B": 5})
 
 
 def test_bulk(lab):
