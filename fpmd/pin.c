@@ -24,10 +24,10 @@ struct pin *pin_find(const struct pins *pins, const struct flow *flow)
 
 static struct pin **list_of(struct pins *pins, const struct pin *pin)
 {
-	return pin->taken_over ? &pins->take_over_list : &pins->check_list;
+	return pin->unverified ? &pins->unverified_list : &pins->check_list;
 }
 
-static struct pin *add(struct pins *pins, const struct flow *flow, uint16_t owner, bool taken_over,
+static struct pin *add(struct pins *pins, const struct flow *flow, uint16_t owner, bool unverified,
 		       uint64_t now_ms)
 {
 	struct pin *pin = pins_count(pins) < pins->max ? calloc(1, sizeof(*pin)) : NULL;
@@ -36,7 +36,7 @@ static struct pin *add(struct pins *pins, const struct flow *flow, uint16_t owne
 		return NULL;
 	pin->flow = *flow;
 	pin->owner = owner;
-	pin->taken_over = taken_over;
+	pin->unverified = unverified;
 	pin->since_ms = pin->due_ms = pin->checked_ms = now_ms;
 	HASH_ADD(hh, pins->table, flow, sizeof(pin->flow), pin);
 	DL_APPEND2(*list_of(pins, pin), pin, check_prev, check_next);
@@ -64,9 +64,19 @@ void pin_remove(struct pins *pins, struct pin *pin)
 	free(pin);
 }
 
+void pin_doubt(struct pins *pins, struct pin *pin, uint64_t now_ms)
+{
+	if (!pin->checking)
+		DL_DELETE2(*list_of(pins, pin), pin, check_prev, check_next);
+	pin->unverified = true;
+	pin->due_ms = now_ms + PIN_RETRY_MS;
+	if (!pin->checking)
+		DL_APPEND2(*list_of(pins, pin), pin, check_prev, check_next);
+}
+
 struct pin *pin_check_begin(struct pins *pins, uint64_t interval_ms, uint64_t now_ms)
 {
-	struct pin *pin = pins->take_over_list;
+	struct pin *pin = pins->unverified_list;
 
 	if (!pin || now_ms < pin->due_ms) {
 		pin = pins->check_list;
@@ -86,7 +96,7 @@ void pin_check_end(struct pins *pins, struct pin *pin, bool confirmed, uint64_t 
 	pin->checked_ms = now_ms;
 	pin->due_ms = now_ms + PIN_RETRY_MS;
 	if (confirmed)
-		pin->taken_over = false;
+		pin->unverified = false;
 	DL_APPEND2(*list_of(pins, pin), pin, check_prev, check_next);
 }
 

@@ -11,26 +11,26 @@
 
 #include "fpmd/flow.h"
 
-/* A pin that was taken over and could not be checked is checked again after that time. */
+/* A pin that is in doubt and could not be checked is checked again after that time. */
 #define PIN_RETRY_MS 1000
 
 struct pin {
 	struct flow flow; /* the key */
 	uint16_t owner;
-	bool taken_over; /* and not confirmed since */
+	bool unverified; /* taken over, or in doubt, and not confirmed since */
 	bool checking;	 /* a look-up for it is under way */
 	uint64_t since_ms;
-	uint64_t due_ms; /* of the taken over: when to check it */
+	uint64_t due_ms; /* of the unverified: when to check it */
 	uint64_t checked_ms;
 	struct pin *check_next, *check_prev;
 	UT_hash_handle hh;
 };
 
 struct pins {
-	struct pin *table;	    /* hash by flow; may be read with HASH_ITER */
-	struct pin *check_list;	    /* least recently checked first */
-	struct pin *take_over_list; /* those taken over, in order of due_ms */
-	size_t checking;	    /* how many are being checked */
+	struct pin *table;	     /* hash by flow; may be read with HASH_ITER */
+	struct pin *check_list;	     /* least recently checked first */
+	struct pin *unverified_list; /* in order of due_ms */
+	size_t checking;	     /* how many are being checked */
 	size_t max;
 };
 
@@ -45,8 +45,11 @@ struct pin *pin_find(const struct pins *pins, const struct flow *flow);
 void pin_remove(struct pins *pins, struct pin *pin);
 size_t pins_count(const struct pins *pins);
 
+/* It may have to go: it is checked soon. */
+void pin_doubt(struct pins *pins, struct pin *pin, uint64_t now_ms);
+
 /*
- * A pin that was taken over, or whose last check is at least *interval_ms* ago, and that is not
+ * A pin that is unverified, or whose last check is at least *interval_ms* ago, and that is not
  * being checked; it is marked as being checked. NULL: none is due. *confirmed*: the check said who
  * the owner is.
  */

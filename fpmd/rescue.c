@@ -43,7 +43,6 @@ static void question_free(struct question *q)
 	free(q);
 }
 
-/* Removals that fail are tried again by the next check or refusal: the pin stays in the table. */
 static void note_failed(struct daemon *d, int status)
 {
 	if (!d->counters.pins_failed++)
@@ -57,6 +56,7 @@ static void unpin(struct daemon *d, struct pin *pin, uint64_t *counter)
 
 	if (kernel_pins_change(d->kernel, &change, 1)) {
 		note_failed(d, change.status);
+		pin_doubt(&d->pins, pin, daemon_now_ms());
 		return;
 	}
 	d->owners.table[pin->owner].pins--;
@@ -304,6 +304,16 @@ void rescue_refused(void *arg, const struct in6_addr *member, const struct flow 
 	struct pin *pin = pin_find(&d->pins, flow);
 
 	d->counters.refusals_received++;
+	/* It may have claimed the session a moment before: that answer is not put into effect yet.
+	 */
+	for (size_t i = 0; i < d->decision_count; i++) {
+		struct decision *decision = &d->decisions[i];
+
+		if (decision->verdict == KERNEL_DETOUR &&
+		    flow_equal(&decision->stray->key.flow, flow) &&
+		    address_equal(&d->owners.table[decision->owner].address, member))
+			decision->verdict = KERNEL_DROP;
+	}
 	if (pin && address_equal(&d->owners.table[pin->owner].address, member))
 		unpin(d, pin, &d->counters.pins_refused);
 }

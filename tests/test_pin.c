@@ -76,5 +76,28 @@ START_TEST(what_was_taken_over_is_checked_first)
 }
 END_TEST
 
+START_TEST(a_pin_in_doubt_is_checked_soon)
+{
+	struct pins pins;
+	struct flow one = unit_flow(1), two = unit_flow(2);
+	struct pin *pin;
+
+	pins_init(&pins, 10);
+	pin_add(&pins, &one, 1, 0);
+	pin_add(&pins, &two, 1, 0);
+	pin_doubt(&pins, pin_find(&pins, &two), 500);
+	ck_assert_ptr_null(pin_check_begin(&pins, 60000, 499 + PIN_RETRY_MS));
+	pin = pin_check_begin(&pins, 60000, 500 + PIN_RETRY_MS);
+	ck_assert_uint_eq(pin->flow.client_port, two.client_port);
+	/* Also while it is being checked. */
+	pin_doubt(&pins, pin, 2000);
+	pin_check_end(&pins, pin, false, 2100);
+	ck_assert_ptr_eq(pin_check_begin(&pins, 60000, 2100 + PIN_RETRY_MS), pin);
+	pin_check_end(&pins, pin, true, 4000);
+	ck_assert_ptr_null(pin_check_begin(&pins, 60000, 59999));
+	pins_clear(&pins);
+}
+END_TEST
+
 UNIT_MAIN("pin", add_find_remove_bounded, each_pin_is_checked_once_per_interval,
-	  what_was_taken_over_is_checked_first)
+	  what_was_taken_over_is_checked_first, a_pin_in_doubt_is_checked_soon)

@@ -452,6 +452,30 @@ START_TEST(a_pin_that_the_kernel_keeps_is_kept)
 }
 END_TEST
 
+START_TEST(a_refusal_overtakes_an_answer_that_waits)
+{
+	struct in6_addr member = unit_address(OWNER_1);
+	struct flow flow = unit_flow(1);
+	uint32_t id;
+
+	begin_running();
+	answer(1, DIRECTORY_FOUND, OWNER_1);
+	memory_directory_hold(d->directory);
+	id = stray(1);
+	run();
+	memory_directory_release(d->directory);
+	/* The answer comes in this turn of the loop, what follows from it at the end of the turn.
+	 */
+	while (!d->decision_count)
+		event_base_loop(base, EVLOOP_ONCE);
+	memory_directory_refused(d->directory, &member, &flow);
+	run();
+	expect(id, KERNEL_DROP, 0);
+	ck_assert_uint_eq(pin_of(1), 0);
+	end();
+}
+END_TEST
+
 START_TEST(an_accepted_connection_ends_the_pin)
 {
 	struct flow flow = unit_flow(1);
@@ -641,8 +665,8 @@ UNIT_MAIN("rescue", the_pin_is_there_before_the_verdict, a_reset_is_sent_on_with
 	  a_stray_of_a_foreign_address_is_dropped, a_tunnelled_stray_is_refused_and_never_sent_on,
 	  a_tunnelled_stray_ends_a_stale_publication, a_tunnelled_stray_does_not_follow_a_pin,
 	  a_refusal_ends_the_pin_of_that_owner_only, a_pin_that_the_kernel_keeps_is_kept,
-	  an_accepted_connection_ends_the_pin, pins_are_checked,
-	  a_pin_that_goes_while_it_is_checked, pins_and_owners_are_taken_over,
+	  a_refusal_overtakes_an_answer_that_waits, an_accepted_connection_ends_the_pin,
+	  pins_are_checked, a_pin_that_goes_while_it_is_checked, pins_and_owners_are_taken_over,
 	  pins_that_were_taken_over_are_checked_at_once,
 	  an_owner_found_late_does_not_cut_this_host_off,
 	  pins_that_cannot_be_taken_over_are_removed)
