@@ -3,6 +3,7 @@
 #include "tests/unit.h"
 
 #include "fpmd/directory/member.h"
+#include "fpmd/directory/ring.h"
 
 static struct member_set set;
 
@@ -15,7 +16,7 @@ static unsigned int routes(uint64_t now, const char *a, const char *b)
 		hosts[count++] = unit_address(a);
 	if (b)
 		hosts[count++] = unit_address(b);
-	return member_set_routes(&set, hosts, count, now, NULL, NULL, NULL);
+	return member_set_routes(&set, hosts, count, now, NULL, NULL);
 }
 
 static uint16_t id_of(const char *text)
@@ -125,21 +126,26 @@ static void on_replaced(void *arg, uint16_t id)
 	replaced++;
 }
 
+#define HOSTS (MEMBERS_MAX + 500)
+
+static struct in6_addr hosts[HOSTS];
+
+static void hosts_make(void)
+{
+	for (uint32_t i = 0; i < HOSTS; i++)
+		hosts[i] = address_from_ipv4(htonl(0x0a010000u + i));
+}
+
 START_TEST(room)
 {
-	static struct in6_addr hosts[MEMBERS_MAX + 10];
-	size_t left_out = 0;
-
+	hosts_make();
 	init("10.0.0.1");
-	for (uint32_t i = 0; i < MEMBERS_MAX + 10; i++)
-		hosts[i] = address_from_ipv4(htonl(0x0a010000u + i));
-	member_set_routes(&set, hosts, MEMBERS_MAX + 10, 0, on_replaced, NULL, &left_out);
-	ck_assert_uint_eq(left_out, 11);
-	ck_assert_uint_eq(replaced, 0);
+	member_set_routes(&set, hosts, MEMBERS_MAX - 1, 0, on_replaced, NULL);
+	ck_assert_uint_eq(set.left_out, 0);
+	ck_assert_uint_eq(set.count, MEMBERS_MAX);
 	/* Hosts without a route make room. */
-	left_out = 0;
-	member_set_routes(&set, hosts + 10, MEMBERS_MAX, 0, on_replaced, NULL, &left_out);
-	ck_assert_uint_eq(left_out, 1);
+	member_set_routes(&set, hosts + 10, MEMBERS_MAX - 1, 0, on_replaced, NULL);
+	ck_assert_uint_eq(set.left_out, 0);
 	ck_assert_uint_eq(replaced, 10);
 	for (size_t i = 10; i < MEMBERS_MAX + 9; i++) {
 		int id = member_find(&set, &hosts[i]);
@@ -152,4 +158,75 @@ START_TEST(room)
 }
 END_TEST
 
-UNIT_MAIN("member", route_and_hello, silence, incomplete, families, room)
+static int compare_hosts(const void *a, const void *b)
+{
+	return ring_order(a, b);
+}
+
+/* A host's set after the routes came in pieces, in an order of its own. */
+static void learn(struct member_set *of, const struct in6_addr *local, uint32_t seed)
+{
+	static struct in6_addr order[HOSTS];
+
+	memcpy(order, hosts, sizeof(order));
+	for (size_t i = HOSTS - 1; i > 0; i--) {
+		size_t other = (seed = seed * 1664525 + 1013904223) % (i + 1);
+		struct in6_addr swap = order[i];
+
+		order[i] = order[other];
+		order[other] = swap;
+	}
+	member_set_init(of, local, 77, 0);
+	for (size_t count = 0; count < HOSTS; count += 100)
+		member_set_routes(of, order, count, 0, NULL, NULL);
+	member_set_routes(of, order, HOSTS, 0, NULL, NULL);
+}
+
+START_TEST(all_hosts_leave_out_the_same)
+{
+	static struct in6_addr sorted[HOSTS];
+
+	hosts_make();
+	memcpy(sorted, hosts, sizeof(sorted));
+	qsort(sorted, HOSTS, sizeof(sorted[0]), compare_hosts);
+	/* The first, some in between, the last that has a place, and such as have none. */
+	for (size_t at = 0; at < HOSTS; at += at == MEMBERS_MAX - 1 ? 1 : 341) {
+		learn(&set, &sorted[at], (uint32_t)at);
+		ck_assert_uint_eq(set.left_out, HOSTS - MEMBERS_MAX);
+		ck_assert_int_eq(set.local_left_out, at >= MEMBERS_MAX);
+		for (size_t i = 0; i < HOSTS; i++) {
+			bool has_place = i < MEMBERS_MAX - (at >= MEMBERS_MAX);
+			int id = member_find(&set, &sorted[i]);
+
+			if (i == at)
+				ck_assert_int_eq(id, MEMBER_LOCAL);
+			else
+				ck_assert_int_eq(id > 0 && set.member[id].routed, has_place);
+		}
+	}
+}
+END_TEST
+
+START_TEST(left_out_hosts_may_have_sessions)
+{
+	hosts_make();
+	init("10.0.0.1");
+	member_set_routes(&set, hosts, MEMBERS_MAX - 1, 0, NULL, NULL);
+	ck_assert(!member_set_incomplete(&set, MEMBER_GRACE_MS));
+	member_set_routes(&set, hosts, MEMBERS_MAX, 0, NULL, NULL);
+	ck_assert_uint_eq(set.left_out, 1);
+	ck_assert(member_set_incomplete(&set, MEMBER_GRACE_MS));
+	ck_assert(member_set_incomplete(&set, 1000 * MEMBER_GRACE_MS));
+	/* This host among the routes, and one told twice, take no room. */
+	hosts[MEMBERS_MAX - 1] = unit_address("10.0.0.1");
+	member_set_routes(&set, hosts, MEMBERS_MAX, 0, NULL, NULL);
+	ck_assert(!member_set_incomplete(&set, 1000 * MEMBER_GRACE_MS));
+	hosts[MEMBERS_MAX - 1] = hosts[3];
+	member_set_routes(&set, hosts, MEMBERS_MAX, 0, NULL, NULL);
+	ck_assert_uint_eq(set.left_out, 0);
+	ck_assert(!member_set_incomplete(&set, 1000 * MEMBER_GRACE_MS));
+}
+END_TEST
+
+UNIT_MAIN("member", route_and_hello, silence, incomplete, families, room,
+	  all_hosts_leave_out_the_same, left_out_hosts_may_have_sessions)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "fpmd/directory/directory.h"
+#include "fpmd/directory/member.h"
 
 #define NODES 3
 
@@ -402,6 +403,33 @@ static uint64_t epoch_of_1(void)
 	return 0;
 }
 
+START_TEST(hosts_without_room_prove_nothing)
+{
+	static struct in6_addr hosts[MEMBERS_MAX + 100];
+	struct flow flow = unit_flow(1000);
+
+	setup();
+	for (uint32_t i = 0; i < MEMBERS_MAX + 100; i++)
+		hosts[i] = address_from_ipv4(htonl(i < NODES ? 0x7f000001u + i : 0x7f010000u + i));
+	directory_reachable_set(node[0].directory, hosts, MEMBERS_MAX + 100);
+	ck_assert_uint_eq(counter(0, "members-left-out"), 100);
+	/* They had time for a hello, so that none is waited for any more. */
+	for (int i = 0; i < MEMBER_GRACE_MS / 100 + 2; i++)
+		turn(100);
+	get(0, &flow);
+	ck_assert_int_eq(result.answer, DIRECTORY_TIMED_OUT);
+	directory_reachable_set(node[0].directory, hosts, NODES);
+	ck_assert_uint_eq(counter(0, "members-left-out"), 0);
+	for (int i = 0; i < 100 && in_ring(0) < NODES; i++)
+		turn(10);
+	for (int i = 0; i < MEMBER_LOST_MS / 100 + 1; i++)
+		turn(100);
+	get(0, &flow);
+	ck_assert_int_eq(result.answer, DIRECTORY_ABSENT);
+	teardown();
+}
+END_TEST
+
 START_TEST(clock_went_back)
 {
 	struct flow first = unit_flow(1000), second = unit_flow(1001);
@@ -464,5 +492,5 @@ START_TEST(errors_name_cause)
 END_TEST
 
 UNIT_MAIN("onehop", three_members, all_sessions_of_a_member, the_newer_session_of_a_port_is_found,
-	  lost_member_is_in_doubt_first, no_routes_prove_nothing, clock_went_back,
-	  errors_name_cause)
+	  lost_member_is_in_doubt_first, no_routes_prove_nothing, hosts_without_room_prove_nothing,
+	  clock_went_back, errors_name_cause)

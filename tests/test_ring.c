@@ -2,7 +2,7 @@
 /* The ring: balance, least movement, the same for all. */
 #include "tests/unit.h"
 
-#include "fpmd/directory/ring.h"
+#include "tests/ring_moved.h"
 
 #define LIMIT 48
 

@@ -48,7 +48,7 @@ START_TEST(a_host_that_gets_its_place_again_sees_no_counter_twice)
 			 0);
 	base = event_base_new();
 	member_set_init(&members, &local, 1, 0);
-	member_set_routes(&members, &other, 1, 0, NULL, NULL, NULL);
+	member_set_routes(&members, &other, 1, 0, NULL, NULL);
 	address.sin_addr.s_addr = address_to_ipv4(&other);
 	peer = socket(AF_INET, SOCK_DGRAM, 0);
 	ck_assert_int_eq(setsockopt(peer, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)), 0);

@@ -4,6 +4,12 @@
 
 #include <string.h>
 
+#include "fpmd/directory/ring.h"
+
+_Static_assert(RING_MEMBERS_MAX >= MEMBERS_MAX, "all members must fit into a ring");
+
+/* This host has a place of its own. */
+#define CHOSEN_MAX (MEMBERS_MAX - 1)
 #define HASH_SIZE (4 * MEMBERS_MAX)
 
 static uint32_t address_hash(const struct in6_addr *address)
@@ -68,33 +74,78 @@ static unsigned int member_unroute(struct member_set *set, uint16_t id, uint64_t
 	return changed;
 }
 
-/* A free id, or that of a host without route; -1: there is none. */
-static int member_place(struct member_set *set, const struct member_bits *wanted,
-			member_replaced_fn *replaced, void *arg)
+/*
+ * The hosts that become members, in ring_order(). The array is kept sorted; the last one makes room
+ * for one that comes before it.
+ */
+struct chosen {
+	const struct in6_addr *host[CHOSEN_MAX];
+	size_t count;
+	size_t left_out;
+	size_t before_local; /* hosts that come before this one, also such as are left out */
+};
+
+static void chosen_add(struct chosen *chosen, const struct in6_addr *host)
 {
+	size_t low = 0, high = chosen->count;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+		int order = ring_order(chosen->host[middle], host);
+
+		if (order == 0)
+			return;
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (chosen->count == CHOSEN_MAX)
+		chosen->left_out++;
+	else
+		chosen->count++;
+	if (low == chosen->count)
+		return;
+	memmove(chosen->host + low + 1, chosen->host + low,
+		(chosen->count - low - 1) * sizeof(chosen->host[0]));
+	chosen->host[low] = host;
+}
+
+/* A free id, or that of a host without route: there is one, as at most CHOSEN_MAX are wanted. */
+static uint16_t member_place(struct member_set *set, const struct member_bits *wanted,
+			     member_replaced_fn *replaced, void *arg)
+{
+	uint16_t id = 1;
+
 	if (set->count < MEMBERS_MAX)
 		return set->count++;
-	for (uint16_t id = 1; id < set->count; id++) {
-		if (set->member[id].routed || member_bits_has(wanted, id))
-			continue;
-		if (replaced != NULL)
-			replaced(arg, id);
-		return id;
-	}
-	return -1;
+	while (set->member[id].routed || member_bits_has(wanted, id))
+		id++;
+	if (replaced != NULL)
+		replaced(arg, id);
+	return id;
 }
 
 unsigned int member_set_routes(struct member_set *set, const struct in6_addr *hosts, size_t count,
-			       uint64_t now_ms, member_replaced_fn *replaced, void *arg,
-			       size_t *left_out)
+			       uint64_t now_ms, member_replaced_fn *replaced, void *arg)
 {
-	bool ipv4 = address_is_ipv4(&set->member[MEMBER_LOCAL].address);
+	const struct in6_addr *local = &set->member[MEMBER_LOCAL].address;
 	struct member_bits wanted = {{0}};
+	struct chosen chosen = {.count = 0};
 	unsigned int changed = 0;
 
-	set->known = true;
 	for (size_t i = 0; i < count; i++) {
-		int id = member_find(set, &hosts[i]);
+		if (address_equal(&hosts[i], local) ||
+		    address_is_ipv4(&hosts[i]) != address_is_ipv4(local))
+			continue;
+		chosen_add(&chosen, &hosts[i]);
+		chosen.before_local += ring_order(&hosts[i], local) < 0;
+	}
+	set->known = true;
+	set->left_out = chosen.left_out;
+	set->local_left_out = chosen.left_out > 0 && chosen.before_local >= MEMBERS_MAX;
+	for (size_t i = 0; i < chosen.count; i++) {
+		int id = member_find(set, chosen.host[i]);
 
 		if (id > 0)
 			member_bits_set(&wanted, (uint16_t)id);
@@ -103,19 +154,12 @@ unsigned int member_set_routes(struct member_set *set, const struct in6_addr *ho
 		if (set->member[id].routed && !member_bits_has(&wanted, id))
 			changed |= member_unroute(set, id, now_ms);
 	}
-	for (size_t i = 0; i < count; i++) {
-		int id = member_find(set, &hosts[i]);
+	for (size_t i = 0; i < chosen.count; i++) {
+		int id = member_find(set, chosen.host[i]);
 
-		if (id == MEMBER_LOCAL || address_is_ipv4(&hosts[i]) != ipv4)
-			continue;
 		if (id < 0) {
 			id = member_place(set, &wanted, replaced, arg);
-			if (id < 0) {
-				if (left_out != NULL)
-					++*left_out;
-				continue;
-			}
-			set->member[id] = (struct member){.address = hosts[i]};
+			set->member[id] = (struct member){.address = *chosen.host[i]};
 			memset(set->by_address, 0, sizeof(set->by_address));
 			for (uint16_t each = 0; each < set->count; each++)
 				index_add(set, each);
@@ -183,7 +227,7 @@ bool member_in_ring(const struct member_set *set, uint16_t id)
 
 bool member_set_incomplete(const struct member_set *set, uint64_t now_ms)
 {
-	if (!set->known)
+	if (!set->known || set->left_out > 0)
 		return true;
 	for (uint16_t id = 1; id < set->count; id++) {
 		const struct member *member = &set->member[id];

@@ -10,6 +10,10 @@
 
 #include "fpmd/flow.h"
 
+/*
+ * Of more hosts, this one included, only so many are members: the first in ring_order(), so that
+ * all hosts take the same ones, whatever they learned first. Each look-up has sets of so many bits.
+ */
 #define MEMBERS_MAX 1024
 #define MEMBER_WORDS (MEMBERS_MAX / 64)
 #define MEMBER_LOCAL 0
@@ -55,7 +59,9 @@ struct member {
 struct member_set {
 	struct member member[MEMBERS_MAX]; /* by id; MEMBER_LOCAL is this host */
 	uint16_t count;
-	bool known; /* routes were given at least once */
+	bool known;	     /* routes were given at least once */
+	size_t left_out;     /* reachable hosts for which there was no room */
+	bool local_left_out; /* this host is one that all others leave out, if they see the same */
 	struct member_bits ring;
 	struct member_bits silent;
 	uint16_t by_address[4 * MEMBERS_MAX]; /* id + 1 */
@@ -73,13 +79,12 @@ int member_find(const struct member_set *set, const struct in6_addr *address);
 
 /*
  * The whole set of reachable hosts; others lose their route. Hosts of another address family than
- * the local member are left out. *replaced* (may be NULL) is called for each id that
- * now names another host. *left_out* counts hosts for which there was no room.
+ * the local member do not count. *replaced* (may be NULL) is called for each id that
+ * now names another host.
  */
 typedef void member_replaced_fn(void *arg, uint16_t id);
 unsigned int member_set_routes(struct member_set *set, const struct in6_addr *hosts, size_t count,
-			       uint64_t now_ms, member_replaced_fn *replaced, void *arg,
-			       size_t *left_out);
+			       uint64_t now_ms, member_replaced_fn *replaced, void *arg);
 
 /* It answered a fresh challenge in this epoch. */
 unsigned int member_set_proven(struct member_set *set, uint16_t id, uint64_t epoch,
@@ -94,8 +99,9 @@ unsigned int member_set_tick(struct member_set *set, uint64_t now_ms);
 bool member_in_ring(const struct member_set *set, uint16_t id);
 
 /*
- * Might there be members that we do not ask: no routes were given, a host whose route is new had no
- * time for its hello, or a member lost its route just now? Then absence cannot be proven.
+ * Might there be hosts with sessions that we do not ask: no routes were given, there was no room
+ * for all hosts, a host whose route is new had no time for its hello, or a member lost its route
+ * just now? Then absence cannot be proven.
  */
 bool member_set_incomplete(const struct member_set *set, uint64_t now_ms);
 

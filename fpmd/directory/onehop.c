@@ -375,20 +375,32 @@ static void on_replaced(void *arg, uint16_t id)
 	published_forget(&directory->published, id, true);
 }
 
+static void tell_left_out(struct directory *directory)
+{
+	size_t left_out = directory->members.left_out;
+
+	if (left_out > 0 && directory->counters.members_left_out == 0)
+		log_warn(
+			"directory: more than %d hosts in the member range; %zu are left out%s, and "
+			"nobody can be told that a session does not exist; make `member-range` "
+			"narrower",
+			MEMBERS_MAX, left_out,
+			directory->members.local_left_out ? ", this host by all others" : "");
+	else if (left_out == 0 && directory->counters.members_left_out > 0)
+		log_info("directory: all hosts in the member range have room again");
+	directory->counters.members_left_out = left_out;
+}
+
 void directory_reachable_set(struct directory *directory, const struct in6_addr *hosts,
 			     size_t count)
 {
 	struct member_bits before = directory->members.ring;
 	uint64_t now_ms = onehop_now_ms();
-	size_t left_out = 0;
 	unsigned int changed;
 
 	changed = member_set_routes(&directory->members, hosts, count, now_ms, on_replaced,
-				    directory, &left_out);
-	if (left_out > 0 && directory->counters.members_left_out == 0)
-		log_warn("directory: more than %d hosts in the member range; %zu are left out",
-			 MEMBERS_MAX - 1, left_out);
-	directory->counters.members_left_out = left_out;
+				    directory);
+	tell_left_out(directory);
 	for (uint16_t id = 1; id < directory->members.count; id++) {
 		if (directory->members.member[id].routed)
 			continue;

@@ -25,16 +25,22 @@ static uint64_t member_seed(const struct in6_addr *address)
 	return mix(mix(high + UINT64_C(0x9e3779b97f4a7c15)) ^ low);
 }
 
+int ring_order(const struct in6_addr *a, const struct in6_addr *b)
+{
+	uint64_t left = member_seed(a);
+	uint64_t right = member_seed(b);
+
+	if (left != right)
+		return left < right ? -1 : 1;
+	return memcmp(a, b, sizeof(*a));
+}
+
 static int member_compare(const void *a, const void *b)
 {
 	const struct ring_member *left = a;
 	const struct ring_member *right = b;
-	uint64_t left_seed = member_seed(&left->address);
-	uint64_t right_seed = member_seed(&right->address);
 
-	if (left_seed != right_seed)
-		return left_seed < right_seed ? -1 : 1;
-	return memcmp(&left->address, &right->address, sizeof(left->address));
+	return ring_order(&left->address, &right->address);
 }
 
 void ring_build(struct ring *ring, struct ring_member *members, size_t count, size_t limit,
@@ -85,24 +91,4 @@ bool ring_holds(const struct ring *ring, uint16_t bucket, uint16_t id)
 			return true;
 	}
 	return false;
-}
-
-bool ring_bucket_same(const struct ring *a, const struct ring *b, uint16_t bucket)
-{
-	if (a->replicas != b->replicas)
-		return false;
-	for (uint8_t i = 0; i < a->replicas; i++) {
-		if (!ring_holds(b, bucket, a->holder[bucket][i]))
-			return false;
-	}
-	return true;
-}
-
-size_t ring_moved(const struct ring *a, const struct ring *b)
-{
-	size_t moved = 0;
-
-	for (uint32_t bucket = 0; bucket < RING_BUCKETS; bucket++)
-		moved += !ring_bucket_same(a, b, (uint16_t)bucket);
-	return moved;
 }

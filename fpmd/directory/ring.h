@@ -24,8 +24,14 @@ struct ring {
 };
 
 /*
+ * The order in which hosts are taken where there is no room for all: by a hash of the address, the
+ * same on all hosts. Below, equal to or above 0, as memcmp().
+ */
+int ring_order(const struct in6_addr *a, const struct in6_addr *b);
+
+/*
  * Builds the ring over *members*, *count* may be 0. Of more than *limit* only so many are taken,
- * chosen by a hash of the address, at most RING_MEMBERS_MAX; *members* is put into another order.
+ * the first in ring_order(), at most RING_MEMBERS_MAX; *members* is put into another order.
  */
 void ring_build(struct ring *ring, struct ring_member *members, size_t count, size_t limit,
 		uint8_t replicas);
@@ -35,12 +41,6 @@ static inline uint16_t ring_bucket(const struct record_key *key)
 	return (uint16_t)((key->bytes[0] << 8 | key->bytes[1]) & (RING_BUCKETS - 1));
 }
 
-/* Do the same members keep this bucket, in whatever order? */
-bool ring_bucket_same(const struct ring *a, const struct ring *b, uint16_t bucket);
-
 bool ring_holds(const struct ring *ring, uint16_t bucket, uint16_t id);
-
-/* How many buckets have another set of members in *b* than in *a*. */
-size_t ring_moved(const struct ring *a, const struct ring *b);
 
 #endif
