@@ -101,6 +101,32 @@ static int copy_marks(const Holdfast__Config *config, struct settings *s, struct
 	return 0;
 }
 
+static int copy_engine(const Holdfast__Config *config, struct settings *s, struct error *error)
+{
+	const Holdfast__Valkey *wire = config->valkey;
+	struct engine_valkey *valkey = &s->valkey;
+
+	engine_valkey_init(valkey);
+	if (!wire)
+		return 0;
+	if (check_port(wire->port, "engine valkey", error))
+		return -1;
+	valkey->port = (uint16_t)wire->port;
+	valkey->tls = wire->tls;
+	if (engine_text_set(valkey->host, sizeof(valkey->host), "engine valkey", wire->host,
+			    error) ||
+	    engine_text_set(valkey->user, sizeof(valkey->user), "user", wire->user, error) ||
+	    engine_text_set(valkey->prefix, sizeof(valkey->prefix), "prefix", wire->prefix,
+			    error) ||
+	    engine_path_set(valkey->password_file, "password-file", wire->password_file, error) ||
+	    engine_path_set(valkey->ca_file, "ca-file", wire->ca_file, error) ||
+	    engine_path_set(valkey->certificate_file, "certificate", wire->certificate_file,
+			    error) ||
+	    engine_path_set(valkey->private_key_file, "key", wire->private_key_file, error))
+		return -1;
+	return engine_valkey_check(valkey, error);
+}
+
 int settings_from_config(const Holdfast__Config *config, struct settings *settings,
 			 struct error *error)
 {
@@ -109,7 +135,7 @@ int settings_from_config(const Holdfast__Config *config, struct settings *settin
 
 	memset(&s, 0, sizeof(s));
 	if (copy_vips(config, &s, error) || copy_members(config, &s, error) ||
-	    copy_marks(config, &s, error) ||
+	    copy_marks(config, &s, error) || copy_engine(config, &s, error) ||
 	    check_port(config->directory_port, "directory", error) ||
 	    check_port(config->tunnel_port, "tunnel", error))
 		return -1;

@@ -4,10 +4,11 @@
 #define HOLDFAST_SETTINGS_H
 
 #include "fpm/holdfast.pb-c.h"
+#include "fpmd/directory/engine.h"
 #include "fpmd/error.h"
 #include "fpmd/flow.h"
 
-#define SETTINGS_VIPS_MAX   128
+#define SETTINGS_VIPS_MAX 128
 #define SETTINGS_RANGES_MAX 16
 
 struct settings {
@@ -27,6 +28,7 @@ struct settings {
 	uint32_t mark_tunnel_bit;
 	uint16_t queue;
 	uint32_t record_lifetime_s;
+	struct engine_valkey valkey; /* without a host: the one-hop engine */
 	uint32_t pin_check_s;
 	uint32_t pins_max;
 	uint32_t debug;

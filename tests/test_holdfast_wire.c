@@ -21,6 +21,46 @@ static Holdfast__Frame *decode(const uint8_t *data, size_t size)
 	return message;
 }
 
+static void fill(char *text, size_t size)
+{
+	memset(text, 'x', size - 1);
+}
+
+START_TEST(the_server_is_told_if_there_is_one)
+{
+	static struct holdfast_config config;
+	uint8_t data[HOLDFAST_CONFIG_FRAME_SIZE];
+	const Holdfast__Valkey *valkey;
+	Holdfast__Frame *message;
+
+	holdfast_config_init(&config);
+	message = decode(data, holdfast_wire_config(&config, data, sizeof(data)));
+	ck_assert_ptr_null(message->config->valkey);
+	holdfast__frame__free_unpacked(message, NULL);
+	strcpy(config.valkey.host, "10.0.0.7");
+	config.valkey.port = 6379;
+	strcpy(config.valkey.user, "holdfast");
+	strcpy(config.valkey.password_file, "/password");
+	config.valkey.tls = true;
+	strcpy(config.valkey.ca_file, "/ca");
+	strcpy(config.valkey.certificate_file, "/certificate");
+	strcpy(config.valkey.private_key_file, "/key");
+	message = decode(data, holdfast_wire_config(&config, data, sizeof(data)));
+	valkey = message->config->valkey;
+	ck_assert_ptr_nonnull(valkey);
+	ck_assert_str_eq(valkey->host, "10.0.0.7");
+	ck_assert_uint_eq(valkey->port, 6379);
+	ck_assert_str_eq(valkey->user, "holdfast");
+	ck_assert_str_eq(valkey->password_file, "/password");
+	ck_assert(valkey->tls);
+	ck_assert_str_eq(valkey->ca_file, "/ca");
+	ck_assert_str_eq(valkey->certificate_file, "/certificate");
+	ck_assert_str_eq(valkey->private_key_file, "/key");
+	ck_assert_str_eq(valkey->prefix, "holdfast");
+	holdfast__frame__free_unpacked(message, NULL);
+}
+END_TEST
+
 START_TEST(the_largest_configuration_fits)
 {
 	static struct holdfast_config config;
@@ -44,6 +84,15 @@ START_TEST(the_largest_configuration_fits)
 	prefix.length = 128;
 	ck_assert_int_eq(holdfast_member_set(&config, &prefix, &error), 0);
 	memset(config.key_file, 'k', sizeof(config.key_file) - 1);
+	fill(config.valkey.host, sizeof(config.valkey.host));
+	fill(config.valkey.user, sizeof(config.valkey.user));
+	fill(config.valkey.password_file, sizeof(config.valkey.password_file));
+	fill(config.valkey.ca_file, sizeof(config.valkey.ca_file));
+	fill(config.valkey.certificate_file, sizeof(config.valkey.certificate_file));
+	fill(config.valkey.private_key_file, sizeof(config.valkey.private_key_file));
+	fill(config.valkey.prefix, sizeof(config.valkey.prefix));
+	config.valkey.port = UINT16_MAX;
+	config.valkey.tls = true;
 	message = decode(data, holdfast_wire_config(&config, data, sizeof(data)));
 	ck_assert_int_eq(message->body_case, HOLDFAST__FRAME__BODY_CONFIG);
 	ck_assert_uint_eq(message->config->n_vips, HOLDFAST_VIPS_MAX);
@@ -53,6 +102,7 @@ START_TEST(the_largest_configuration_fits)
 	ck_assert_uint_eq(message->config->tunnel_port, 4790);
 	ck_assert_uint_eq(message->config->pins_max, 1048576);
 	ck_assert_uint_eq(strlen(message->config->directory_key_file), HOLDFAST_KEY_FILE_SIZE - 1);
+	ck_assert_uint_eq(strlen(message->config->valkey->host), ENGINE_HOST_SIZE - 1);
 	holdfast__frame__free_unpacked(message, NULL);
 	ck_assert_uint_eq(holdfast_wire_config(&config, data, 100), 0);
 }
@@ -125,5 +175,5 @@ START_TEST(small_frames)
 }
 END_TEST
 
-UNIT_MAIN("holdfast_wire", the_largest_configuration_fits, the_largest_route_fits,
-	  a_withdrawn_route_has_no_next_hops, small_frames)
+UNIT_MAIN("holdfast_wire", the_server_is_told_if_there_is_one, the_largest_configuration_fits,
+	  the_largest_route_fits, a_withdrawn_route_has_no_next_hops, small_frames)

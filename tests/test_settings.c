@@ -72,6 +72,83 @@ START_TEST(each_rule_is_checked)
 }
 END_TEST
 
+static char server_host[300];
+static Holdfast__Valkey server;
+
+static void good_with_a_server(void)
+{
+	good();
+	server = (Holdfast__Valkey)HOLDFAST__VALKEY__INIT;
+	strcpy(server_host, "10.0.0.7");
+	server.host = server_host;
+	server.port = 6379;
+	server.user = (char *)"holdfast";
+	server.password_file = (char *)"/etc/frr/valkey.password";
+	server.tls = true;
+	server.ca_file = (char *)"/etc/frr/ca.pem";
+	server.certificate_file = (char *)"/etc/frr/host.pem";
+	server.private_key_file = (char *)"/etc/frr/host.key";
+	server.prefix = (char *)"edge";
+	config.valkey = &server;
+}
+
+START_TEST(a_server_keeps_the_records_if_one_is_named)
+{
+	struct settings s, before;
+	struct error error;
+
+	good();
+	ck_assert_int_eq(settings_from_config(&config, &s, &error), 0);
+	ck_assert_str_eq(s.valkey.host, "");
+	good_with_a_server();
+	ck_assert_msg(settings_from_config(&config, &s, &error) == 0, "%s", error.text);
+	ck_assert_str_eq(s.valkey.host, "10.0.0.7");
+	ck_assert_uint_eq(s.valkey.port, 6379);
+	ck_assert_str_eq(s.valkey.user, "holdfast");
+	ck_assert_str_eq(s.valkey.password_file, "/etc/frr/valkey.password");
+	ck_assert(s.valkey.tls);
+	ck_assert_str_eq(s.valkey.ca_file, "/etc/frr/ca.pem");
+	ck_assert_str_eq(s.valkey.certificate_file, "/etc/frr/host.pem");
+	ck_assert_str_eq(s.valkey.private_key_file, "/etc/frr/host.key");
+	ck_assert_str_eq(s.valkey.prefix, "edge");
+
+	before = s;
+	for (int i = 0; i < 6; i++) {
+		static const char *const expect[] = {"engine valkey port 65536",
+						     "no address",
+						     "longer than",
+						     "absolute",
+						     "add tls",
+						     "only letters"};
+
+		good_with_a_server();
+		switch (i) {
+		case 0:
+			server.port = 65536;
+			break;
+		case 1:
+			server_host[0] = '\0';
+			break;
+		case 2:
+			memset(server_host, 'x', sizeof(server_host) - 1);
+			break;
+		case 3:
+			server.ca_file = (char *)"ca.pem";
+			break;
+		case 4:
+			server.tls = false;
+			break;
+		case 5:
+			server.prefix = (char *)"{x}";
+			break;
+		}
+		ck_assert_int_eq(settings_from_config(&config, &s, &error), -1);
+		ck_assert_msg(strstr(error.text, expect[i]), "case %d: %s", i, error.text);
+		ck_assert_mem_eq(&s, &before, sizeof(s));
+	}
+}
+END_TEST
+
 START_TEST(addresses_are_checked)
 {
 	struct settings s;
@@ -141,5 +218,6 @@ START_TEST(a_prefix_is_the_same_whatever_was_in_its_place)
 }
 END_TEST
 
-UNIT_MAIN("settings", a_good_configuration, each_rule_is_checked, addresses_are_checked,
+UNIT_MAIN("settings", a_good_configuration, each_rule_is_checked,
+	  a_server_keeps_the_records_if_one_is_named, addresses_are_checked,
 	  what_is_missing_is_named, a_prefix_is_the_same_whatever_was_in_its_place)

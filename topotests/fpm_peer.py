@@ -71,6 +71,12 @@ def prefix(data):
 CONFIG = {4: "key-file", 5: "directory-port", 6: "replicas", 7: "tunnel-port", 8: "vni",
           9: "owner-mask", 10: "stray-bit", 11: "tunnel-bit", 12: "queue",
           13: "record-lifetime", 14: "pin-check", 15: "pins-max", 16: "debug", 17: "ring-members"}
+VALKEY = {1: "host", 2: "port", 3: "user", 4: "password-file", 5: "tls", 6: "ca-file", 7: "certificate",
+          8: "key", 9: "prefix"}
+
+
+def words(names, body):
+    return {names[field]: value.decode() if isinstance(value, bytes) else value for field, value in fields(body)}
 
 
 def decode(payload):
@@ -84,6 +90,8 @@ def decode(payload):
                 config["ranges"].append(prefix(value))
             elif field == 3:
                 config["members"].append(address(value))
+            elif field == 18:
+                config["valkey"] = words(VALKEY, value)
             else:
                 config[CONFIG[field]] = value.decode() if isinstance(value, bytes) else value
         return {"config": config}

@@ -254,6 +254,71 @@ DEFPY(holdfast_record_lifetime, holdfast_record_lifetime_cmd,
 	return CMD_SUCCESS;
 }
 
+/* A path that is not given stays empty. One that cannot be read now is taken all the same. */
+static int engine_path_take(struct vty *vty, char out[ENGINE_PATH_SIZE], const char *name,
+			    const char *path, struct error *error)
+{
+	if (!path)
+		return 0;
+	if (engine_path_set(out, name, path, error))
+		return -1;
+	if (faccessat(AT_FDCWD, path, R_OK, AT_EACCESS)) {
+		error_set(error, "%s %.150s: %s", name, path, safe_strerror(errno));
+		warn_and_keep(vty, error);
+	}
+	return 0;
+}
+
+DEFPY(holdfast_engine, holdfast_engine_cmd,
+      "[no$no] directory engine ![<one-hop$one_hop|valkey HOST$host (1-65535)$port"
+      " [{user WORD$user|password-file PATH$password|tls$tls|ca-file PATH$authority"
+      "|certificate PATH$certificate key PATH$key|prefix WORD$prefix}]>]",
+      NO_STR DIRECTORY_STR "What keeps the records\n"
+			   "The members themselves\n"
+			   "A Valkey or Redis server or cluster\n"
+			   "Address or name of the server, or of one of the cluster's\n"
+			   "TCP port\n"
+			   "Who this host is for the server (ACL)\n"
+			   "Name of the account\n"
+			   "File with the password alone\n"
+			   "Absolute path\n"
+			   "Encrypted, and the server's certificate is checked\n"
+			   "Authority that signed the server's certificate\n"
+			   "Absolute path of a PEM file\n"
+			   "This host's own certificate, for servers that ask for one\n"
+			   "Absolute path of a PEM file\n"
+			   "Its private key\n"
+			   "Absolute path of a PEM file\n"
+			   "What the names of all keys in the server begin with\n"
+			   "The same on all members\n")
+{
+	struct engine_valkey valkey;
+	struct error error;
+
+	engine_valkey_init(&valkey);
+	if (!no && host) {
+		valkey.port = (uint16_t)port;
+		valkey.tls = tls;
+		if (engine_text_set(valkey.host, sizeof(valkey.host), "engine valkey", host,
+				    &error) ||
+		    (user &&
+		     engine_text_set(valkey.user, sizeof(valkey.user), "user", user, &error)) ||
+		    (prefix && engine_text_set(valkey.prefix, sizeof(valkey.prefix), "prefix",
+					       prefix, &error)) ||
+		    engine_path_take(vty, valkey.password_file, "password-file", password,
+				     &error) ||
+		    engine_path_take(vty, valkey.ca_file, "ca-file", authority, &error) ||
+		    engine_path_take(vty, valkey.certificate_file, "certificate", certificate,
+				     &error) ||
+		    engine_path_take(vty, valkey.private_key_file, "key", key, &error) ||
+		    engine_valkey_check(&valkey, &error))
+			return refuse(vty, &error);
+	}
+	config.valkey = valkey;
+	changed();
+	return CMD_SUCCESS;
+}
+
 DEFPY(holdfast_tunnel, holdfast_tunnel_cmd,
       "[no$no] tunnel ![port (1-65535)$port [vni (1-16777215)$vni]]",
       NO_STR TUNNEL_STR PORT_STR PORT_STR "VXLAN network identifier\n"
@@ -453,6 +518,7 @@ void holdfast_cli_init(holdfast_loop *loop)
 	install_element(HOLDFAST_NODE, &holdfast_replicas_cmd);
 	install_element(HOLDFAST_NODE, &holdfast_ring_members_cmd);
 	install_element(HOLDFAST_NODE, &holdfast_record_lifetime_cmd);
+	install_element(HOLDFAST_NODE, &holdfast_engine_cmd);
 	install_element(HOLDFAST_NODE, &holdfast_tunnel_cmd);
 	install_element(HOLDFAST_NODE, &holdfast_mark_cmd);
 	install_element(HOLDFAST_NODE, &holdfast_queue_cmd);

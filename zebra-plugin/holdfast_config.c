@@ -14,6 +14,7 @@ void holdfast_config_init(struct holdfast_config *config)
 	config->directory_replicas = 3;
 	config->ring_members = 48;
 	config->record_lifetime_s = 600;
+	engine_valkey_init(&config->valkey);
 	config->tunnel_port = 4790;
 	config->tunnel_vni = 77;
 	config->mark_owner_mask = 0x00000fff;

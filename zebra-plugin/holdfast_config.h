@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "fpmd/directory/engine.h"
 #include "fpmd/error.h"
 
 #define HOLDFAST_VIPS_MAX 256
@@ -35,6 +36,7 @@ struct holdfast_config {
 	uint8_t directory_replicas;
 	uint16_t ring_members;
 	uint32_t record_lifetime_s;
+	struct engine_valkey valkey; /* without a host: the one-hop engine */
 	uint16_t tunnel_port;
 	uint32_t tunnel_vni;
 	uint32_t mark_owner_mask;

@@ -30,12 +30,27 @@ static void prefix_fill(Holdfast__Prefix *out, const struct holdfast_prefix *pre
 	out->length = prefix->length;
 }
 
+static void valkey_fill(Holdfast__Valkey *out, const struct engine_valkey *valkey)
+{
+	holdfast__valkey__init(out);
+	out->host = (char *)valkey->host;
+	out->port = valkey->port;
+	out->user = (char *)valkey->user;
+	out->password_file = (char *)valkey->password_file;
+	out->tls = valkey->tls;
+	out->ca_file = (char *)valkey->ca_file;
+	out->certificate_file = (char *)valkey->certificate_file;
+	out->private_key_file = (char *)valkey->private_key_file;
+	out->prefix = (char *)valkey->prefix;
+}
+
 size_t holdfast_wire_config(const struct holdfast_config *config, uint8_t *out, size_t size)
 {
 	Holdfast__Frame frame = HOLDFAST__FRAME__INIT;
 	Holdfast__Config message = HOLDFAST__CONFIG__INIT;
 	Holdfast__Prefix vips[HOLDFAST_VIPS_MAX], *vip_list[HOLDFAST_VIPS_MAX];
 	Holdfast__Prefix ranges[HOLDFAST_RANGES_MAX], *range_list[HOLDFAST_RANGES_MAX];
+	Holdfast__Valkey valkey;
 	ProtobufCBinaryData members[2];
 	size_t i;
 
@@ -70,6 +85,10 @@ size_t holdfast_wire_config(const struct holdfast_config *config, uint8_t *out, 
 	message.pin_check_s = config->pin_check_s;
 	message.pins_max = config->pins_max;
 	message.debug = config->debug;
+	if (config->valkey.host[0]) {
+		valkey_fill(&valkey, &config->valkey);
+		message.valkey = &valkey;
+	}
 	frame.body_case = HOLDFAST__FRAME__BODY_CONFIG;
 	frame.config = &message;
 	return frame_write(&frame, out, size);

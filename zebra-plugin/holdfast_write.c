@@ -23,6 +23,27 @@ static void write_marks(struct vty *vty, const struct holdfast_config *config,
 	vty_out(vty, "\n");
 }
 
+static void write_engine(struct vty *vty, const struct engine_valkey *valkey)
+{
+	if (!valkey->host[0])
+		return;
+	vty_out(vty, " directory engine valkey %s %u", valkey->host, valkey->port);
+	if (valkey->user[0])
+		vty_out(vty, " user %s", valkey->user);
+	if (valkey->password_file[0])
+		vty_out(vty, " password-file %s", valkey->password_file);
+	if (valkey->tls)
+		vty_out(vty, " tls");
+	if (valkey->ca_file[0])
+		vty_out(vty, " ca-file %s", valkey->ca_file);
+	if (valkey->certificate_file[0])
+		vty_out(vty, " certificate %s key %s", valkey->certificate_file,
+			valkey->private_key_file);
+	if (strcmp(valkey->prefix, ENGINE_PREFIX_DEFAULT))
+		vty_out(vty, " prefix %s", valkey->prefix);
+	vty_out(vty, "\n");
+}
+
 void holdfast_write_block(struct vty *vty, const struct holdfast_config *config)
 {
 	struct holdfast_config defaults_of_all, *defaults = &defaults_of_all;
@@ -40,6 +61,7 @@ void holdfast_write_block(struct vty *vty, const struct holdfast_config *config)
 				holdfast_address_text(&config->local_members[i], text));
 	if (config->key_file[0])
 		vty_out(vty, " directory key-file %s\n", config->key_file);
+	write_engine(vty, &config->valkey);
 	if (config->directory_port != defaults->directory_port)
 		vty_out(vty, " directory port %u\n", config->directory_port);
 	if (config->directory_replicas != defaults->directory_replicas)

@@ -27,7 +27,10 @@ BLOCK = """holdfast
  local-member 10.255.0.3
  directory key-file /etc/frr/holdfast.key
 """
-ALL = BLOCK + """ directory port 8000
+ENGINE = """ directory engine valkey 10.0.0.7 6380 user holdfast password-file /etc/frr/valkey.password tls \
+ca-file /etc/frr/ca.pem certificate /etc/frr/host.pem key /etc/frr/host.key prefix edge
+"""
+ALL = BLOCK + ENGINE + """ directory port 8000
  directory replicas 2
  directory ring-members 64
  directory record-lifetime 30
@@ -55,6 +58,7 @@ def r1(request):
     router = tgen.gears["r1"]
     router.run("ip link set lo up; ip addr add 192.0.2.80/32 dev lo; ip addr add 10.255.0.3/32 dev lo")
     router.run("head -c 32 /dev/urandom >/etc/frr/holdfast.key; chown frr /etc/frr/holdfast.key")
+    router.run("cd /etc/frr; for file in valkey.password ca.pem host.pem host.key; do echo x >$file; chown frr $file; done")
     router.run("touch /etc/frr/vtysh.conf")
     router.load_config(TopoRouter.RD_ZEBRA, None, zebra_options())
     router.load_config(TopoRouter.RD_STATIC, None)
@@ -179,7 +183,7 @@ def test_every_line_has_a_no_form(r1):
         assert block(r1, "no " + line) == "", line
     assert running(r1) == "holdfast\n"
     enter(r1, ALL)
-    assert block(r1, "no directory port", "no directory replicas", "no directory ring-members", "no directory record-lifetime",
+    assert block(r1, "no directory engine", "no directory port", "no directory replicas", "no directory ring-members", "no directory record-lifetime",
                  "no tunnel", "no mark", "no queue", "no pins max", "no pins check-interval") == ""
     assert running(r1) == BLOCK
 
@@ -205,6 +209,14 @@ ERRORS = [
     ("mark stray-bit 0x800", "% stray-bit 0x00000800 overlaps owner-mask 0x00000fff"),
     ("mark tunnel-bit 0x80000000", "% stray-bit and tunnel-bit are both 0x80000000"),
     ("mark tunnel-bit hello", "% hello is not a hexadecimal number of 32 bits"),
+    ("directory engine valkey 10.0.0.7 0", "% Unknown command: directory engine valkey 10.0.0.7 0"),
+    ("directory engine valkey a;b 6379", "% engine valkey a;b: this is no address and no name"),
+    ("directory engine valkey h 6379 user u", "% engine valkey: user u has no password: add password-file"),
+    ("directory engine valkey h 6379 ca-file /etc/frr/ca.pem", "% engine valkey: ca-file is for TLS: add tls"),
+    ("directory engine valkey h 6379 tls ca-file ca.pem", "% ca-file ca.pem: give the absolute path"),
+    ("directory engine valkey h 6379 prefix {x}",
+     "% engine valkey: prefix {x}: only letters, digits, `.`, `_` and `-` are taken"),
+    ("directory engine valkey h 6379 prefix " + 33 * "x", "% prefix: longer than 32 bytes"),
     ("directory replicas 4", "% Unknown command: directory replicas 4"),
     ("directory record-lifetime 4", "% Unknown command: directory record-lifetime 4"),
 ]
@@ -226,8 +238,11 @@ def test_warnings_keep_the_line(r1):
     r1.run("touch /etc/frr/secret; chown root:root /etc/frr/secret; chmod 600 /etc/frr/secret")
     assert (block(r1, "directory key-file /etc/frr/secret").strip()
             == "% warning: key-file /etc/frr/secret: Permission denied")
+    assert (block(r1, "directory engine valkey h 6379 password-file /etc/frr/secret").strip()
+            == "% warning: password-file /etc/frr/secret: Permission denied")
     assert running(r1) == ("holdfast\n local-member 10.255.0.77\n"
-                           " directory key-file /etc/frr/secret\n")
+                           " directory key-file /etc/frr/secret\n"
+                           " directory engine valkey h 6379 password-file /etc/frr/secret\n")
 
 
 def test_written_to_the_integrated_file_and_loaded_at_boot(r1):
@@ -356,6 +371,27 @@ def test_fpmd_is_told_everything(r1, peer):
     configure(r1, "no holdfast", "no ip route 10.255.0.5/32 10.1.0.2",
               "no ip route 10.254.0.4/32 10.1.0.2", "no ip route 10.255.0.0/24 10.1.0.9")
     assert eventually(lambda: fpmd.got("config")[-1]["vips"] == [])
+
+
+def test_the_engine_is_told(r1, peer):
+    fpmd = peer()
+    enter(r1, BLOCK)
+    assert eventually(lambda: fpmd.got("config"))
+    assert "valkey" not in fpmd.got("config")[-1]
+    block(r1, ENGINE.strip())
+    assert eventually(lambda: fpmd.got("config")[-1].get("valkey") == {
+        "host": "10.0.0.7", "port": 6380, "user": "holdfast", "password-file": "/etc/frr/valkey.password", "tls": 1,
+        "ca-file": "/etc/frr/ca.pem", "certificate": "/etc/frr/host.pem", "key": "/etc/frr/host.key", "prefix": "edge"})
+    block(r1, "directory engine valkey cache.example.net 6379")
+    assert eventually(lambda: fpmd.got("config")[-1].get("valkey") == {
+        "host": "cache.example.net", "port": 6379, "prefix": "holdfast"})
+    assert " directory engine valkey cache.example.net 6379\n" in running(r1)
+    for line in ("directory engine one-hop", "no directory engine", "no directory engine valkey h 1 prefix y"):
+        block(r1, "directory engine valkey cache.example.net 6379")
+        assert eventually(lambda: "valkey" in fpmd.got("config")[-1])
+        assert block(r1, line) == ""
+        assert eventually(lambda: "valkey" not in fpmd.got("config")[-1]), line
+        assert running(r1) == BLOCK
 
 
 def test_a_new_fpmd_gets_a_replay(r1, peer):
