@@ -14,8 +14,9 @@
  *                         owner=.. us=.. p50=..us p99=..us"; AHEAD: how many are open at a time
  *   put N COUNT AHEAD     publishes, at most AHEAD not confirmed yet; "put us=.. p50=..us p99=..us"
  *   rate N COUNT PER_SECOND      publishes at that rate; "rate us=.."
- *   bulk ADDRESS          "bulk found=.. flows=.. pages=.. us=.."
- *   refuse ADDRESS N, counter NAME, refused, cpu, quit
+ *   drop SEED COUNT       COUNT replicas of each record, chosen at random by SEED (all members
+ * choose the same), are lost: this node drops those that are its own; "dropped N" bulk ADDRESS
+ * "bulk found=.. flows=.. pages=.. us=.." refuse ADDRESS N, counter NAME, refused, cpu, quit
  */
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -25,7 +26,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#include "fpmd/directory/directory.h"
+#include "fpmd/directory/onehop.h"
 #include "fpmd/log.h"
 
 #define FLOWS_MAX (1u << 20)
@@ -310,6 +311,27 @@ static void print_members(struct node *node)
 	printf("\n");
 }
 
+struct losses {
+	const struct ring *ring;
+	uint32_t seed, count;
+};
+
+static bool is_kept(void *arg, const struct record_key *key)
+{
+	const struct losses *losses = arg;
+	const uint16_t *holder = losses->ring->holder[ring_bucket(key)];
+	uint32_t random, replicas = losses->ring->replicas;
+
+	/* The store and the ring go by the other bytes. */
+	memcpy(&random, key->bytes + 12, sizeof(random));
+	random = (random ^ losses->seed) * UINT32_C(2654435761) >> 16;
+	for (uint32_t place = 0; place < replicas; place++) {
+		if (holder[place] == MEMBER_LOCAL)
+			return (place + random) % replicas >= losses->count;
+	}
+	return true;
+}
+
 static void set_hosts(struct node *node, char *words)
 {
 	struct in6_addr hosts[128];
@@ -371,6 +393,11 @@ static void run_command(struct node *node, char *line)
 		node->bulk_owner = address;
 		node->wait_since_us = now_us();
 		bulk_page(node, 0);
+	} else if (sscanf(line, "drop %u %u", &number, &count) == 2) {
+		struct losses losses = {&node->directory->ring, number, count};
+
+		printf("dropped %zu\n", store_sweep(node->directory->store, is_kept, &losses,
+						    node->directory->options.records_max));
 	} else if (sscanf(line, "refuse %63s %u", name, &number) == 2 &&
 		   address_parse(name, &address) == 0) {
 		flow = flow_make(number);

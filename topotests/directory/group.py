@@ -9,6 +9,7 @@ import subprocess
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 NODE = os.environ.get("DIRECTORY_NODE", os.path.join(TOP, "tests", "directory_node"))
 PREFIX = "hfdir%d" % os.getpid()
+PORT = 7939
 LOG = None  # where the members' log goes; None: to our own standard error
 
 
@@ -52,8 +53,8 @@ class Member:
     def counter(self, name):
         return int(self.do("counter " + name).split()[1])
 
-    def get(self, number, count=1, deadline_ms=1000):
-        words = self.do("get %d %d %d" % (number, count, deadline_ms)).split()
+    def get(self, number, count=1, deadline_ms=1000, ahead=64):
+        words = self.do("get %d %d %d %d" % (number, count, deadline_ms, ahead)).split()
         assert words[0] == "get", words
         result = dict(word.split("=") for word in words[1:])
         return {k: int(re.sub("us$", "", v)) if k != "owner" else v for k, v in result.items()}
@@ -69,6 +70,17 @@ class Member:
     def signal(self, number):
         # `ip netns exec` becomes the member itself.
         os.kill(self.process.pid, number)
+
+    def block(self):
+        """Datagrams of the directory reach it no more, nor leave it."""
+        rules = "".join("add chain inet holdfast_block %s { type filter hook %s priority 0; };"
+                        "add rule inet holdfast_block %s udp dport %d drop;" % (hook, hook, hook, PORT)
+                        for hook in ("input", "output"))
+        subprocess.run(["ip", "netns", "exec", self.namespace, "nft", "add table inet holdfast_block;" + rules],
+                       check=True)
+
+    def unblock(self):
+        run("ip netns exec %s nft delete table inet holdfast_block" % self.namespace)
 
     def kill(self):
         if self.process is None:

@@ -13,9 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from group import PREFIX, Group, address, remove_namespaces, run
-
-PORT = 7939
+from broadcast import Broadcast
+from group import PORT, PREFIX, Group, address, remove_namespaces, run
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root for network namespaces")
 
@@ -76,6 +75,30 @@ def test_found_and_absent(group):
     group.settle(1)
     result = group[3].get(0, 50)
     assert result["absent"] == 50, result
+
+
+@pytest.mark.parametrize("group", [12], indirect=True)
+def test_a_directory_and_no_broadcast(group):
+    """Messages per get stay a few whatever was lost, while everybody would be 11: only what no replica knows, whether
+    there is such a session or not, is asked of all, and of each once."""
+    rows = Broadcast(group, 0).measure()
+    for case, row in rows.items():
+        print(case, row)
+    others = len(group.members) - 1
+    few = {"whole": 3, "one replica lost": 4.5, "all but one lost": 4.5, "a member blocked": 4.5, "blocked and silent": 4.5}
+    for case, most in few.items():
+        assert rows[case]["messages"] <= most and rows[case]["found"] == 1, (case, rows[case])
+    # It finds these by the lost records' owner alone.
+    assert rows["all replicas lost"]["found"] == 1
+    for case in "all replicas lost", "no such session":
+        assert rows[case]["messages"] <= others + 1, rows[case]
+    assert rows["no such session"]["messages"] >= others and rows["no such session"]["absent"] == 90
+    # A record is believed without its owner, at once when that is known to be silent.
+    assert rows["its own sessions"]["found"] == rows["then its own sessions"]["found"] == 1, rows
+    assert rows["then its own sessions"]["messages"] <= 4.5, rows
+    # One member's silence leaves nothing to be called absent.
+    assert rows["then no such session"]["timed_out"] == 9
+    assert rows["then no such session"]["messages"] <= others + 4, rows
 
 
 @pytest.mark.parametrize("group", [8], indirect=True)
