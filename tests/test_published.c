@@ -72,9 +72,7 @@ static const uint16_t FIVE[] = {0, 1, 2, 4, 5};
 
 static void place_all(void)
 {
-	struct published_entry *entry, *following;
-
-	HASH_ITER (hh, published.by_key, entry, following)
+	for (struct published_entry *entry = published.oldest; entry != NULL; entry = entry->newer)
 		published_place(&published, entry, &ring, 0);
 }
 
@@ -317,8 +315,8 @@ START_TEST(alone)
 	published_forget(&published, 1, true);
 	ring_make(SIX, 1);
 	place_all();
-	published_end(&published, published.by_key);
-	ck_assert_ptr_null(published.by_key);
+	published_end(&published, published.oldest);
+	ck_assert_ptr_null(published.oldest);
 	published_free(&published);
 }
 END_TEST

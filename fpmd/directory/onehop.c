@@ -160,6 +160,11 @@ static void on_message(void *arg, uint16_t member, uint8_t type, const uint8_t *
 	struct directory *directory = arg;
 	size_t size = datagram_entry_size(type);
 
+	/* Records and acknowledgements begin with their key. */
+	if (type == DATAGRAM_PUT || type == DATAGRAM_DELETE)
+		store_prefetch(directory->store, entries, size, count);
+	else if (type == DATAGRAM_PUT_ACK || type == DATAGRAM_DELETE_ACK)
+		published_prefetch(&directory->published, entries, size, count);
 	for (size_t i = 0; i < count; i++) {
 		const uint8_t *wire = entries + i * size;
 

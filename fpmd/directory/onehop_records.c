@@ -69,10 +69,12 @@ void onehop_on_pump(evutil_socket_t fd, short what, void *arg)
 
 void onehop_place_all(struct directory *directory)
 {
-	struct published_entry *entry, *next;
+	struct published_entry *entry, *newer;
 
-	HASH_ITER (hh, directory->published.by_key, entry, next)
+	for (entry = directory->published.oldest; entry != NULL; entry = newer) {
+		newer = entry->newer;
 		published_place(&directory->published, entry, &directory->ring, MEMBER_LOCAL);
+	}
 	onehop_pump_soon(directory);
 }
 
@@ -128,9 +130,10 @@ size_t directory_published_count(struct directory *directory)
 void directory_published_each(struct directory *directory, directory_session_fn *fn, void *arg)
 {
 	uint64_t now_ms = onehop_now_ms();
-	struct published_entry *entry, *next;
+	struct published_entry *entry, *newer;
 
-	HASH_ITER (hh, directory->published.by_key, entry, next) {
+	for (entry = directory->published.oldest; entry != NULL; entry = newer) {
+		newer = entry->newer;
 		struct flow flow = entry->flow;
 
 		if (!entry->ending)

@@ -39,11 +39,31 @@ static void queue_remove(struct published *published, struct published_entry *en
 	published->waiting--;
 }
 
-static void entry_unlink(struct published *published, struct published_entry *entry)
+/* At the end of the order. */
+static void order_add(struct published *published, struct published_entry *entry)
+{
+	entry->serial = ++published->serials;
+	entry->newer = NULL;
+	entry->older = published->newest;
+	if (published->newest != NULL)
+		published->newest->newer = entry;
+	else
+		published->oldest = entry;
+	published->newest = entry;
+}
+
+static void order_remove(struct published *published, struct published_entry *entry)
 {
 	if (published->page_end == entry)
-		published->page_end = entry->hh.prev;
-	HASH_DEL(published->by_key, entry);
+		published->page_end = entry->older;
+	if (entry->older != NULL)
+		entry->older->newer = entry->newer;
+	else
+		published->oldest = entry->newer;
+	if (entry->newer != NULL)
+		entry->newer->older = entry->older;
+	else
+		published->newest = entry->older;
 }
 
 static void entry_free(struct published *published, struct published_entry *entry)
@@ -53,7 +73,8 @@ static void entry_free(struct published *published, struct published_entry *entr
 		published->ending--;
 	else
 		published->live--;
-	entry_unlink(published, entry);
+	order_remove(published, entry);
+	key_table_remove(&published->by_key, &entry->key);
 	free(entry);
 }
 
@@ -81,19 +102,22 @@ static void entry_schedule(struct published *published, struct published_entry *
 
 void published_free(struct published *published)
 {
-	struct published_entry *entry, *next;
-
-	HASH_ITER (hh, published->by_key, entry, next)
-		entry_free(published, entry);
+	while (published->oldest != NULL)
+		entry_free(published, published->oldest);
+	key_table_free(&published->by_key);
 }
 
 struct published_entry *published_find(const struct published *published,
 				       const struct record_key *key)
 {
-	struct published_entry *entry;
+	/* The key is the first member. */
+	return (struct published_entry *)key_table_find(&published->by_key, key);
+}
 
-	HASH_FIND(hh, published->by_key, key, sizeof(*key), entry);
-	return entry;
+void published_prefetch(const struct published *published, const uint8_t *keys, size_t stride,
+			size_t count)
+{
+	key_table_prefetch(&published->by_key, keys, stride, count);
 }
 
 struct published_entry *published_add(struct published *published, const struct record_key *key,
@@ -107,7 +131,7 @@ struct published_entry *published_add(struct published *published, const struct 
 		/* The port is used again before the deletion was done: a newer version of the same
 		 * record. */
 		queue_remove(published, entry);
-		entry_unlink(published, entry);
+		order_remove(published, entry);
 		published->ending--;
 		entry->ending = false;
 		entry->confirmed = 0;
@@ -117,9 +141,12 @@ struct published_entry *published_add(struct published *published, const struct 
 			return NULL;
 		entry->key = *key;
 		entry->level = -1;
+		if (key_table_add(&published->by_key, &entry->key) != 0) {
+			free(entry);
+			return NULL;
+		}
 	}
-	entry->serial = ++published->serials;
-	HASH_ADD(hh, published->by_key, key, sizeof(entry->key), entry);
+	order_add(published, entry);
 	published->live++;
 	entry->flow = *flow;
 	entry->version = version;
@@ -198,7 +225,8 @@ void published_renew(struct published *published, published_version_fn *version,
 {
 	struct published_entry *entry, *next;
 
-	HASH_ITER (hh, published->by_key, entry, next) {
+	for (entry = published->oldest; entry != NULL; entry = next) {
+		next = entry->newer;
 		/* The new epoch voids what was to be deleted. */
 		if (entry->ending) {
 			entry_free(published, entry);
@@ -278,7 +306,8 @@ void published_forget(struct published *published, uint16_t id, bool gone)
 {
 	struct published_entry *entry, *next;
 
-	HASH_ITER (hh, published->by_key, entry, next) {
+	for (entry = published->oldest; entry != NULL; entry = next) {
+		next = entry->newer;
 		for (size_t i = 0; i < entry->holders; i++) {
 			if (entry->holder[i] != id)
 				continue;
@@ -322,17 +351,17 @@ void published_asked(struct published_entry *entry, uint16_t id)
 
 size_t published_page(struct published *published, uint64_t *cursor, struct flow *out, size_t max)
 {
-	struct published_entry *entry = published->by_key;
+	struct published_entry *entry = published->oldest;
 	size_t count = 0;
 
 	/* From where the last page ended, as pages are asked for one after the other. */
 	if (*cursor != 0 && published->page_end != NULL)
 		entry = published->page_end;
-	while (entry != published->by_key && entry->serial > *cursor)
-		entry = entry->hh.prev;
+	while (entry != published->oldest && entry->serial > *cursor)
+		entry = entry->older;
 	while (entry != NULL && entry->serial <= *cursor)
-		entry = entry->hh.next;
-	for (; entry != NULL && count < max; entry = entry->hh.next) {
+		entry = entry->newer;
+	for (; entry != NULL && count < max; entry = entry->newer) {
 		*cursor = entry->serial;
 		published->page_end = entry;
 		if (!entry->ending)

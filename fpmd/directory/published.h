@@ -8,9 +8,7 @@
 #ifndef HOLDFAST_DIRECTORY_PUBLISHED_H
 #define HOLDFAST_DIRECTORY_PUBLISHED_H
 
-#include <uthash.h>
-
-#include "fpmd/directory/record.h"
+#include "fpmd/directory/key_table.h"
 #include "fpmd/directory/ring.h"
 
 #define PUBLISHED_HOLDERS 6
@@ -21,25 +19,26 @@
 #define PUBLISHED_ENDING_TRIES 40 /* about 4 minutes: longer than any tombstone counts */
 
 struct published_entry {
-	struct record_key key;
-	struct flow flow;
+	struct record_key
+		key; /* first, for the table; what an acknowledgement needs is next to it */
 	uint64_t version;
-	uint64_t since_ms;
-	uint64_t serial; /* by_key is in its order */
-	uint64_t due_ms;
 	uint16_t holder[PUBLISHED_HOLDERS]; /* member ids that have, or shall have, a record */
-	uint16_t asker[PUBLISHED_ASKERS]; /* members that asked for it last: they may have a detour
-					   */
-	uint8_t askers;			  /* valid ones in asker[] */
-	uint8_t asker_next;
 	uint8_t holders;
 	uint8_t replica;   /* bits of holder[]: in the ring's set for this key now */
 	uint8_t confirmed; /* bits of holder[] */
 	uint8_t tries;
-	int8_t level; /* -1: in no queue */
-	bool ending;  /* withdrawn: the holders shall delete */
-	struct published_entry *next, *previous;
-	UT_hash_handle hh;
+	int8_t level;				 /* -1: in no queue */
+	bool ending;				 /* withdrawn: the holders shall delete */
+	struct published_entry *next, *previous; /* in its queue */
+	struct flow flow;
+	uint64_t since_ms;
+	uint64_t due_ms;
+	uint64_t serial;
+	struct published_entry *newer, *older; /* all, in the order of serial */
+	uint16_t asker[PUBLISHED_ASKERS]; /* members that asked for it last: they may have a detour
+					   */
+	uint8_t askers;			  /* valid ones in asker[] */
+	uint8_t asker_next;
 };
 
 struct published_queue {
@@ -47,7 +46,8 @@ struct published_queue {
 };
 
 struct published {
-	struct published_entry *by_key;
+	struct key_table by_key;
+	struct published_entry *oldest, *newest;
 	struct published_queue queue[PUBLISHED_LEVELS];
 	uint64_t serials;
 	struct published_entry *page_end; /* the last one of the last page, NULL: unknown */
@@ -60,6 +60,10 @@ void published_free(struct published *published);
 
 struct published_entry *published_find(const struct published *published,
 				       const struct record_key *key);
+
+/* As key_table_prefetch(). */
+void published_prefetch(const struct published *published, const uint8_t *keys, size_t stride,
+			size_t count);
 
 /*
  * A new session. Returns its entry, to be given its holders with published_place(); NULL: it is

@@ -58,8 +58,3 @@ void record_key_make(const uint8_t hash_key[RECORD_HASH_SIZE], const struct flow
 	flow_encode(flow, wire);
 	crypto_shorthash_siphashx24(key->bytes, wire, sizeof(wire), hash_key);
 }
-
-bool record_key_equal(const struct record_key *a, const struct record_key *b)
-{
-	return memcmp(a, b, sizeof(*a)) == 0;
-}

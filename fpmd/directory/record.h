@@ -8,6 +8,8 @@
 #ifndef HOLDFAST_DIRECTORY_RECORD_H
 #define HOLDFAST_DIRECTORY_RECORD_H
 
+#include <string.h>
+
 #include "fpmd/flow.h"
 
 #define RECORD_SIZE 48
@@ -43,6 +45,9 @@ int flow_decode(const uint8_t wire[FLOW_WIRE_SIZE], struct flow *flow);
 void record_key_make(const uint8_t hash_key[RECORD_HASH_SIZE], const struct flow *flow,
 		     struct record_key *key);
 
-bool record_key_equal(const struct record_key *a, const struct record_key *b);
+static inline bool record_key_equal(const struct record_key *a, const struct record_key *b)
+{
+	return memcmp(a, b, sizeof(*a)) == 0;
+}
 
 #endif

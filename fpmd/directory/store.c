@@ -397,6 +397,19 @@ enum store_status store_delete(struct store *store, const struct record_key *key
 	return STORE_DONE;
 }
 
+void store_prefetch(const struct store *store, const uint8_t *keys, size_t stride, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		__builtin_prefetch(
+			bucket_of(store, (const struct record_key *)(keys + i * stride)));
+	for (size_t i = 0; i < count; i++) {
+		uint32_t index = *bucket_of(store, (const struct record_key *)(keys + i * stride));
+
+		if (index != 0)
+			__builtin_prefetch(slot_at(store, index - 1));
+	}
+}
+
 bool store_get(const struct store *store, const struct record_key *key, struct record *record)
 {
 	uint32_t index = slot_find(store, key);

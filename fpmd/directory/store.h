@@ -32,6 +32,13 @@ enum store_status store_delete(struct store *store, const struct record_key *key
 			       const struct in6_addr *owner, uint64_t owner_epoch, uint64_t version,
 			       uint64_t now_ms);
 
+/*
+ * A batch of records is about to be looked up, put or deleted: their keys are at *keys*, each
+ * *stride* bytes after the other. The table is larger than the CPU's caches; this waits for memory
+ * once, not once for each.
+ */
+void store_prefetch(const struct store *store, const uint8_t *keys, size_t stride, size_t count);
+
 /* Returns true and fills *record* if there is one. */
 bool store_get(const struct store *store, const struct record_key *key, struct record *record);
 

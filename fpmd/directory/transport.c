@@ -19,13 +19,29 @@
 
 #define RECEIVE_BATCH 32
 #define RECEIVE_ROUNDS 8 /* per turn of the loop */
-#define SEND_BATCH 32
+#define SEND_BATCH 128
 #define SOCKET_BUFFER (8 * 1024 * 1024)
+/*
+ * Records and their acknowledgements leave at once while there are few; a steady stream of them
+ * leaves every WINDOW_MS, as a wake-up of the receiver costs more than all else.
+ */
+#define WINDOW_MS 10
+#define WINDOW_CREDIT_MAX 512 /* turns of the loop that may send at once */
+#define WINDOW_CREDIT_MS 50   /* one more in so many ms */
 
 union socket_address {
 	struct sockaddr any;
 	struct sockaddr_in ipv4;
 	struct sockaddr_in6 ipv6;
+};
+
+/* Batches that have entries. */
+struct dirty {
+	size_t count;
+	struct {
+		uint16_t member;
+		uint8_t type;
+	} batch[MEMBERS_MAX * 4];
 };
 
 struct transport {
@@ -41,11 +57,11 @@ struct transport {
 	void *arg;
 	struct peer *peer[MEMBERS_MAX];
 	uint64_t counter_floor; /* of peers to come: one of them may have had the key already */
-	struct {
-		uint16_t member;
-		uint8_t type;
-	} dirty[MEMBERS_MAX * 4];
-	size_t dirty_count;
+	struct dirty prompt;	/* leaves at the end of the loop's turn */
+	struct dirty stream;	/* may wait for more, see WINDOW_MS */
+	struct event *window;
+	uint32_t credit;
+	uint64_t credit_ms; /* when it was last one more */
 	struct transport_counters counters;
 
 	size_t sends;
@@ -66,6 +82,12 @@ static uint64_t monotonic_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static bool is_stream(uint8_t type)
+{
+	return type == DATAGRAM_PUT || type == DATAGRAM_PUT_ACK || type == DATAGRAM_DELETE ||
+	       type == DATAGRAM_DELETE_ACK;
 }
 
 static socklen_t socket_address_make(const struct in6_addr *address, uint16_t port,
@@ -153,7 +175,8 @@ static void queue_datagram(struct transport *transport, struct peer *peer, uint8
 	transport->send_message[at].msg_hdr.msg_namelen =
 		socket_address_make(&peer->address, transport->port, &transport->send_to[at]);
 	transport->sends++;
-	event_active(transport->flush, EV_TIMEOUT, 1);
+	if (!is_stream(type))
+		event_active(transport->flush, EV_TIMEOUT, 1);
 	if (transport->sends == SEND_BATCH)
 		send_queued(transport);
 }
@@ -170,23 +193,70 @@ static void batch_seal(struct transport *transport, struct peer *peer, uint8_t t
 	peer->batched[type] = 0;
 }
 
-static void flush_batches(struct transport *transport)
+static void flush_batches(struct transport *transport, struct dirty *dirty)
 {
-	for (size_t i = 0; i < transport->dirty_count; i++) {
-		struct peer *peer = transport->peer[transport->dirty[i].member];
+	for (size_t i = 0; i < dirty->count; i++) {
+		struct peer *peer = transport->peer[dirty->batch[i].member];
 
 		if (peer != NULL)
-			batch_seal(transport, peer, transport->dirty[i].type);
+			batch_seal(transport, peer, dirty->batch[i].type);
 	}
-	transport->dirty_count = 0;
+	dirty->count = 0;
+}
+
+static void flush_all(struct transport *transport)
+{
+	flush_batches(transport, &transport->stream);
+	flush_batches(transport, &transport->prompt);
+	send_queued(transport);
 }
 
 static void on_flush(evutil_socket_t fd, short what, void *arg)
 {
 	struct transport *transport = arg;
 
-	flush_batches(transport);
+	flush_batches(transport, &transport->prompt);
 	send_queued(transport);
+}
+
+static void on_window(evutil_socket_t fd, short what, void *arg)
+{
+	struct transport *transport = arg;
+
+	flush_batches(transport, &transport->stream);
+	send_queued(transport);
+}
+
+/* The first entry of a stream's batches: when shall they leave? */
+static void open_window(struct transport *transport)
+{
+	static const struct timeval window = {.tv_usec = WINDOW_MS * 1000};
+	uint64_t now_ms = monotonic_ms();
+	uint64_t more = (now_ms - transport->credit_ms) / WINDOW_CREDIT_MS;
+
+	transport->credit_ms += more * WINDOW_CREDIT_MS;
+	if (more > WINDOW_CREDIT_MAX - transport->credit)
+		more = WINDOW_CREDIT_MAX - transport->credit;
+	transport->credit += (uint32_t)more;
+	if (transport->credit == 0 && event_add(transport->window, &window) == 0)
+		return;
+	transport->credit -= transport->credit > 0;
+	event_active(transport->window, EV_TIMEOUT, 1);
+}
+
+static void batch_is_dirty(struct transport *transport, uint16_t member, uint8_t type)
+{
+	struct dirty *dirty = is_stream(type) ? &transport->stream : &transport->prompt;
+
+	if (dirty->count == sizeof(dirty->batch) / sizeof(dirty->batch[0]))
+		flush_batches(transport, dirty);
+	if (dirty->count == 0 && is_stream(type))
+		open_window(transport);
+	else if (dirty->count == 0)
+		event_active(transport->flush, EV_TIMEOUT, 1);
+	dirty->batch[dirty->count].member = member;
+	dirty->batch[dirty->count].type = type;
+	dirty->count++;
 }
 
 void transport_send(struct transport *transport, uint16_t member, uint8_t type,
@@ -206,15 +276,8 @@ void transport_send(struct transport *transport, uint16_t member, uint8_t type,
 			return;
 		}
 	}
-	if (peer->batched[type] == 0) {
-		if (transport->dirty_count ==
-		    sizeof(transport->dirty) / sizeof(transport->dirty[0]))
-			flush_batches(transport);
-		transport->dirty[transport->dirty_count].member = member;
-		transport->dirty[transport->dirty_count].type = type;
-		transport->dirty_count++;
-		event_active(transport->flush, EV_TIMEOUT, 1);
-	}
+	if (peer->batched[type] == 0)
+		batch_is_dirty(transport, member, type);
 	memcpy(peer->batch[type] + DATAGRAM_COUNT_SIZE + peer->batched[type] * size, entry, size);
 	peer->batched[type]++;
 	if (peer->batched[type] == datagram_entries_max(type))
@@ -491,7 +554,10 @@ int transport_open(struct event_base *base, const struct in6_addr *local, uint16
 	transport->readable =
 		event_new(base, transport->fd, EV_READ | EV_PERSIST, on_readable, transport);
 	transport->flush = event_new(base, -1, 0, on_flush, transport);
-	if (transport->readable == NULL || transport->flush == NULL ||
+	transport->window = event_new(base, -1, 0, on_window, transport);
+	transport->credit = WINDOW_CREDIT_MAX;
+	transport->credit_ms = monotonic_ms();
+	if (transport->readable == NULL || transport->flush == NULL || transport->window == NULL ||
 	    event_add(transport->readable, NULL) != 0) {
 		transport_close(transport);
 		return error_set(error, "directory: no memory for events");
@@ -505,10 +571,11 @@ void transport_close(struct transport *transport)
 	if (transport == NULL)
 		return;
 	if (transport->flush != NULL) {
-		flush_batches(transport);
-		send_queued(transport);
+		flush_all(transport);
 		event_free(transport->flush);
 	}
+	if (transport->window != NULL)
+		event_free(transport->window);
 	if (transport->readable != NULL)
 		event_free(transport->readable);
 	for (size_t i = 0; i < MEMBERS_MAX; i++) {
@@ -524,8 +591,7 @@ void transport_close(struct transport *transport)
 
 void transport_set_boot(struct transport *transport, struct boot boot)
 {
-	flush_batches(transport);
-	send_queued(transport);
+	flush_all(transport);
 	transport->boot = boot;
 	transport->counter_floor = 0;
 	for (size_t i = 0; i < MEMBERS_MAX; i++) {

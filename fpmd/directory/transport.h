@@ -51,7 +51,10 @@ void transport_close(struct transport *transport);
 /* Starts a new boot of this host; all peers have to learn it. */
 void transport_set_boot(struct transport *transport, struct boot boot);
 
-/* Adds an entry to the batch for a member; it leaves at the end of the loop's turn, or when full.
+/*
+ * Adds an entry to the batch for a member. It leaves at the end of the loop's turn, or when the
+ * batch is full; records and their acknowledgements, when there is a steady stream of them, wait
+ * for up to 10 ms.
  */
 void transport_send(struct transport *transport, uint16_t member, uint8_t type,
 		    const uint8_t *entry);
