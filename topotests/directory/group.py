@@ -17,23 +17,24 @@ def run(command, check=True):
     return subprocess.run(command.split(), check=check, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
+def namespace(number):
+    return "%s-%d" % (PREFIX, number)
+
+
 def address(number, family=4):
     return "10.77.0.%d" % number if family == 4 else "fd77::%d" % number
 
 
-class Member:
+class Process:
     """One process in a namespace; a command is written, one line is read."""
 
-    def __init__(self, number, key_file, family):
-        self.number, self.address = number, address(number, family)
-        self.namespace = "%s-%d" % (PREFIX, number)
-        self.key_file = key_file
-        self.process = None
-        self.start()
+    def __init__(self, number, arguments):
+        self.number, self.namespace = number, namespace(number)
+        self.start_process(arguments)
 
-    def start(self, expect="ready", lifetime_s=600):
+    def start_process(self, arguments, expect="ready"):
         self.process = subprocess.Popen(
-            ["ip", "netns", "exec", self.namespace, NODE, self.address, self.key_file, str(lifetime_s)],
+            ["ip", "netns", "exec", self.namespace, *arguments],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=LOG, text=True, bufsize=1)
         assert self.process.stdout.readline().strip() == expect
 
@@ -43,12 +44,38 @@ class Member:
 
     def read(self):
         line = self.process.stdout.readline()
-        assert line, "member %d died" % self.number
+        assert line, "%s died" % self.namespace
         return line.strip()
 
     def do(self, command):
         self.send(command)
         return self.read()
+
+    def signal(self, number):
+        # `ip netns exec` becomes the member itself.
+        os.kill(self.process.pid, number)
+
+    def kill(self):
+        if self.process is None:
+            return
+        self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
+        self.process = None
+
+
+class Member(Process):
+    """One member, a directory_node."""
+
+    def __init__(self, number, key_file, family):
+        self.number, self.address = number, address(number, family)
+        self.namespace = namespace(number)
+        self.key_file = key_file
+        self.start()
+
+    def start(self, expect="ready", lifetime_s=600):
+        self.start_process([NODE, self.address, self.key_file, str(lifetime_s)], expect)
 
     def counter(self, name):
         return int(self.do("counter " + name).split()[1])
@@ -67,10 +94,6 @@ class Member:
             result[host] = (state, int(epoch), int(records))
         return result
 
-    def signal(self, number):
-        # `ip netns exec` becomes the member itself.
-        os.kill(self.process.pid, number)
-
     def block(self):
         """Datagrams of the directory reach it no more, nor leave it."""
         rules = "".join("add chain inet holdfast_block %s { type filter hook %s priority 0; };"
@@ -82,14 +105,22 @@ class Member:
     def unblock(self):
         run("ip netns exec %s nft delete table inet holdfast_block" % self.namespace)
 
-    def kill(self):
-        if self.process is None:
-            return
-        self.process.kill()
-        self.process.wait()
-        self.process.stdin.close()
-        self.process.stdout.close()
-        self.process = None
+
+def make_namespaces(count):
+    """Namespaces 1 to *count*, each with eth0 on one bridge and its addresses."""
+    hub = PREFIX + "-hub"
+    run("ip netns add " + hub)
+    run("ip -n %s link add br0 type bridge" % hub)
+    run("ip -n %s link set br0 up" % hub)
+    for number in range(1, count + 1):
+        name = namespace(number)
+        run("ip netns add " + name)
+        run("ip -n %s link add eth0 type veth peer name m%d netns %s" % (name, number, hub))
+        run("ip -n %s link set m%d master br0 up" % (hub, number))
+        run("ip -n %s addr add %s/24 dev eth0" % (name, address(number)))
+        run("ip -n %s addr add %s/64 dev eth0 nodad" % (name, address(number, 6)))
+        run("ip -n %s link set eth0 up" % name)
+        run("ip -n %s link set lo up" % name)
 
 
 class Group:
@@ -97,19 +128,7 @@ class Group:
         self.key_file = key_file
         self.family = family
         self.members = []
-        hub = PREFIX + "-hub"
-        run("ip netns add " + hub)
-        run("ip -n %s link add br0 type bridge" % hub)
-        run("ip -n %s link set br0 up" % hub)
-        for number in range(1, count + 1):
-            namespace = "%s-%d" % (PREFIX, number)
-            run("ip netns add " + namespace)
-            run("ip -n %s link add eth0 type veth peer name m%d netns %s" % (namespace, number, hub))
-            run("ip -n %s link set m%d master br0 up" % (hub, number))
-            run("ip -n %s addr add %s/24 dev eth0" % (namespace, address(number)))
-            run("ip -n %s addr add %s/64 dev eth0 nodad" % (namespace, address(number, 6)))
-            run("ip -n %s link set eth0 up" % namespace)
-            run("ip -n %s link set lo up" % namespace)
+        make_namespaces(count)
         for number in range(1, count + 1):
             self.members.append(Member(number, key_file, family))
         self.route(range(1, count + 1))
