@@ -55,8 +55,8 @@ struct valkey_options {
 enum valkey_state {
 	VALKEY_CONNECTING,  /* no server has answered yet */
 	VALKEY_READY,	    /* every record has a primary that takes it */
-	VALKEY_DEGRADED,    /* some slots have no primary that answers */
-	VALKEY_UNREACHABLE, /* none has */
+	VALKEY_DEGRADED,    /* some have none that answers and takes records */
+	VALKEY_UNREACHABLE, /* none has one that answers */
 };
 
 enum valkey_role {
@@ -110,8 +110,7 @@ struct valkey_status {
 	size_t nodes;
 	size_t nodes_ready;
 	size_t outstanding;
-	/* The last failure, with its remedy if there is one, and when; empty: none since the state
-	 * became READY. */
+	/* The last failure, with its remedy if there is one, and when; empty: none yet. */
 	char error[ERROR_TEXT_SIZE];
 	uint64_t error_ms;
 	const struct valkey_counters *counters; /* live until valkey_close() */
