@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "fpmd/log.h"
 
@@ -19,14 +18,6 @@
 /* A zebra that starts again, or frr-reload, shows an empty configuration for a moment. */
 #define REMOVE_AFTER_S 15
 #define RECORDS_MAX 4000000
-
-uint64_t daemon_now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static void send_status(struct daemon *d)
 {
@@ -370,7 +361,7 @@ static void on_replay_end(void *arg)
 
 	log_debug(TOPIC_FPM, "fpm: replay ended, %zu routes are gone", gone);
 	if (!d->replayed)
-		d->replayed_ms = daemon_now_ms();
+		d->replayed_ms = clock_ms();
 	d->replayed = true;
 	members_routes_changed(d);
 }
@@ -395,7 +386,7 @@ static const struct fpm_handlers fpm_handlers = {
 static void tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct daemon *d = arg;
-	uint64_t now = daemon_now_ms();
+	uint64_t now = clock_ms();
 	bool slow = now >= d->slow_tick_ms + SLOW_TICK_MS;
 
 	if (slow)
@@ -421,7 +412,7 @@ int daemon_open(struct event_base *base, const char *socket_path, struct daemon 
 	if (!d)
 		return error_set(error, "no memory");
 	d->base = base;
-	d->started_ms = daemon_now_ms();
+	d->started_ms = clock_ms();
 	d->decide_event = event_new(base, -1, 0, rescue_decide, d);
 	d->remove_timer = evtimer_new(base, remove_all, d);
 	d->tick_timer = event_new(base, -1, EV_PERSIST, tick, d);

@@ -9,6 +9,7 @@
 
 #include <event2/event.h>
 
+#include "fpmd/clock.h"
 #include "fpmd/closing.h"
 #include "fpmd/directory/directory.h"
 #include "fpmd/fpm_server.h"
@@ -149,7 +150,6 @@ struct daemon {
 int daemon_open(struct event_base *base, const char *socket_path, struct daemon **daemon,
 		struct error *error);
 void daemon_close(struct daemon *daemon, enum kernel_keep keep);
-uint64_t daemon_now_ms(void);
 static inline bool daemon_running(const struct daemon *d)
 {
 	return d->kernel;

@@ -17,7 +17,7 @@ bool members_is_local(const struct daemon *d, const struct in6_addr *address)
 
 bool members_are_unknown(const struct daemon *d)
 {
-	return !d->replayed || reach_is_learning(&d->reach, d->replayed_ms, daemon_now_ms());
+	return !d->replayed || reach_is_learning(&d->reach, d->replayed_ms, clock_ms());
 }
 
 static bool wanted(const void *arg, const struct in6_addr *address)
@@ -35,7 +35,7 @@ uint16_t members_owner(struct daemon *d, const struct in6_addr *address)
 
 	if (id || !reach_has(&d->reach, address))
 		return id;
-	id = owner_retain(&d->owners, address, daemon_now_ms());
+	id = owner_retain(&d->owners, address, clock_ms());
 	if (!id) {
 		if (!d->counters.owners_exhausted++)
 			log_error("members: no mark id is free for %s: widen `mark owner-mask`",
@@ -45,7 +45,7 @@ uint16_t members_owner(struct daemon *d, const struct in6_addr *address)
 	if (kernel_owner_set(d->kernel, id, address, &error)) {
 		daemon_problem(d, PROBLEM_OWNER, "members: no detour can be made to %s: %s",
 			       address_text(address, text), error.text);
-		owner_release(&d->owners, id, daemon_now_ms());
+		owner_release(&d->owners, id, clock_ms());
 		return OWNER_NONE;
 	}
 	daemon_problem(d, PROBLEM_OWNER, NULL);
@@ -80,7 +80,7 @@ void members_steer(struct daemon *d, uint16_t id, const char *interface)
 	const struct route *route = routes_find(&d->routes, &prefix);
 
 	if (route && steer_stray(&owner->steering, route->next_hops, route->next_hop_count,
-				 interface, daemon_now_ms()))
+				 interface, clock_ms()))
 		put_way(d, owner, route);
 }
 
@@ -116,7 +116,7 @@ static void remove_gone(struct daemon *d)
 		end_steering(d, owner);
 		if (kernel_owner_remove(d->kernel, id, &error))
 			log_warn("members: %s: %s", text, error.text);
-		owner_release(&d->owners, id, daemon_now_ms());
+		owner_release(&d->owners, id, clock_ms());
 	}
 }
 
@@ -154,7 +154,7 @@ static void settled(struct daemon *d)
 	bool was_isolated = d->reach.isolated;
 
 	d->settle_since_ms = 0;
-	reach_update(&d->reach, hosts, count, daemon_now_ms());
+	reach_update(&d->reach, hosts, count, clock_ms());
 	if (d->reach.isolated && !was_isolated) {
 		d->counters.isolations++;
 		log_warn(
@@ -173,7 +173,7 @@ static void settle_due(evutil_socket_t fd, short what, void *arg)
 
 void members_routes_changed(struct daemon *d)
 {
-	uint64_t now = daemon_now_ms();
+	uint64_t now = clock_ms();
 	struct timeval wait = {.tv_usec = REACH_SETTLE_MS * 1000};
 
 	if (!d->replayed)
@@ -210,12 +210,12 @@ void members_adopt_owner(void *arg, uint16_t id, const struct in6_addr *address)
 			 id, address_text(address, text));
 		return;
 	}
-	reach_adopt(&d->reach, address, daemon_now_ms());
+	reach_adopt(&d->reach, address, clock_ms());
 }
 
 void members_tick(struct daemon *d)
 {
-	uint64_t now = daemon_now_ms();
+	uint64_t now = clock_ms();
 
 	if (d->owners_left)
 		members_apply(d);

@@ -56,7 +56,7 @@ static void unpin(struct daemon *d, struct pin *pin, uint64_t *counter)
 
 	if (kernel_pins_change(d->kernel, &change, 1)) {
 		note_failed(d, change.status);
-		pin_doubt(&d->pins, pin, daemon_now_ms());
+		pin_doubt(&d->pins, pin, clock_ms());
 		return;
 	}
 	d->owners.table[pin->owner].pins--;
@@ -106,7 +106,7 @@ static size_t give_up_failed(struct daemon *d, const struct kernel_pin_change *c
 static void install(struct daemon *d)
 {
 	static struct kernel_pin_change changes[DECISIONS_MAX];
-	uint64_t now = daemon_now_ms();
+	uint64_t now = clock_ms();
 	size_t count = 0;
 
 	for (size_t i = 0; i < d->decision_count; i++) {
@@ -148,7 +148,7 @@ static void install(struct daemon *d)
 void rescue_decide(evutil_socket_t fd, short what, void *arg)
 {
 	struct daemon *d = arg;
-	uint64_t now = daemon_now_ms();
+	uint64_t now = clock_ms();
 
 	install(d);
 	for (size_t i = 0; i < d->decision_count; i++) {
@@ -185,7 +185,7 @@ static void stray_answer(void *arg, const struct directory_result *result)
 		facts.owner_is_reachable = reach_has(&d->reach, &result->owner);
 		facts.owner_is_in_doubt =
 			members_are_unknown(d) ||
-			reach_in_doubt(&d->reach, &result->owner, daemon_now_ms());
+			reach_in_doubt(&d->reach, &result->owner, clock_ms());
 	} else if (facts.answer == DIRECTORY_ABSENT) {
 		d->counters.lookups_absent++;
 	} else {
@@ -213,7 +213,7 @@ static void stray_answer(void *arg, const struct directory_result *result)
 		  : facts.answer == DIRECTORY_ABSENT ? "nobody has it"
 						     : "no answer",
 		  facts.answer == DIRECTORY_FOUND ? address_text(&result->owner, owner) : "",
-		  (unsigned long long)(daemon_now_ms() - stray->asked_ms), result->messages,
+		  (unsigned long long)(clock_ms() - stray->asked_ms), result->messages,
 		  decision->verdict == KERNEL_DETOUR  ? "detour for"
 		  : decision->verdict == KERNEL_LOCAL ? "local:"
 						      : "dropped",
@@ -241,7 +241,7 @@ static void ask(struct daemon *d, struct stray *stray)
 	}
 	d->counters.lookups_refused++;
 	drop(d, stray->segments[0]);
-	stray_answered(&d->strays, stray, true, daemon_now_ms());
+	stray_answered(&d->strays, stray, true, clock_ms());
 }
 
 void rescue_stray(void *arg, const struct kernel_stray *segment)
@@ -281,7 +281,7 @@ void rescue_stray(void *arg, const struct kernel_stray *segment)
 	}
 
 	switch (stray_arrive(&d->strays, &segment->flow, segment->tunnelled, segment->id,
-			     daemon_now_ms(), &stray)) {
+			     clock_ms(), &stray)) {
 	case STRAY_ASK:
 		stray->only_resets = segment->reset;
 		memcpy(stray->interface, segment->interface, sizeof(stray->interface));
@@ -403,7 +403,7 @@ void rescue_adopt_pin(void *arg, const struct flow *flow, uint16_t owner)
 	if (pin_find(&d->pins, flow))
 		return;
 	if (owner > d->owners.max || !d->owners.table[owner].used ||
-	    !pin_take_over(&d->pins, flow, owner, daemon_now_ms())) {
+	    !pin_take_over(&d->pins, flow, owner, clock_ms())) {
 		if (surplus_count < PIN_BATCH)
 			surplus[surplus_count++] =
 				(struct kernel_pin_change){.flow = *flow, .old_owner = owner};
@@ -448,7 +448,7 @@ static void check_answer(void *arg, const struct directory_result *result)
 	question_free(q);
 	if (!pin || !pin->checking)
 		return;
-	pin_check_end(&d->pins, pin, answer_of(d, result) != DIRECTORY_TIMED_OUT, daemon_now_ms());
+	pin_check_end(&d->pins, pin, answer_of(d, result) != DIRECTORY_TIMED_OUT, clock_ms());
 	if (has_ended(d, pin, result)) {
 		unpin(d, pin, &d->counters.pins_ended);
 		return;
@@ -473,7 +473,7 @@ static void check_answer(void *arg, const struct directory_result *result)
 /* Before a replay ended nobody could be asked. Strays keep their share of the look-ups. */
 static void check_pins(struct daemon *d)
 {
-	uint64_t now = daemon_now_ms();
+	uint64_t now = clock_ms();
 
 	while (d->replayed && d->pins.checking < CHECKS_MAX) {
 		struct pin *pin = pin_check_begin(&d->pins, d->settings.pin_check_s * 1000ull, now);
@@ -509,13 +509,13 @@ void rescue_abandon(struct daemon *d)
 	members_steer_end(d);
 	HASH_ITER (hh, d->pins.table, pin, next_pin)
 		if (pin->checking)
-			pin_check_end(&d->pins, pin, false, daemon_now_ms());
+			pin_check_end(&d->pins, pin, false, clock_ms());
 }
 
 void rescue_tick(struct daemon *d)
 {
 	check_pins(d);
-	strays_expire(&d->strays, daemon_now_ms());
+	strays_expire(&d->strays, clock_ms());
 	if (pins_count(&d->pins) < d->pins.max - d->pins.max / 10)
 		daemon_problem(d, PROBLEM_PINS, NULL);
 }

@@ -41,7 +41,7 @@ static void verify_end(struct daemon *d, const struct flow *flow, uint8_t looks)
 	int known = kernel_session_known(d->kernel, flow);
 	char text[FLOW_TEXT_SIZE];
 
-	if (known && closing_add(&d->closings, flow, looks, daemon_now_ms()))
+	if (known && closing_add(&d->closings, flow, looks, clock_ms()))
 		return;
 	if (directory_published(d->directory, flow)) {
 		d->counters.sessions_ended++;
@@ -153,7 +153,7 @@ void sessions_tick(struct daemon *d)
 	uint8_t looks;
 
 	for (unsigned int i = 0; i < CLOSING_BATCH; i++) {
-		if (!closing_take(&d->closings, daemon_now_ms(), &flow, &looks))
+		if (!closing_take(&d->closings, clock_ms(), &flow, &looks))
 			return;
 		verify_end(d, &flow, looks);
 	}

@@ -182,7 +182,7 @@ static void cut_note(FILE *f, json_object *root)
 static json_object *pins_json(struct daemon *d)
 {
 	json_object *root = json_object_new_object(), *list = json_object_new_array();
-	uint64_t now = daemon_now_ms();
+	uint64_t now = clock_ms();
 	struct pin *pin, *next;
 
 	HASH_ITER (hh, d->pins.table, pin, next) {
@@ -370,6 +370,7 @@ static json_object *counters_flat(json_object *root)
 static json_object *directory_json(struct daemon *d)
 {
 	json_object *root = json_object_new_object();
+	struct error warning;
 
 	add_text(root, "engine", "one-hop");
 	add_number(root, "port", d->settings.directory_port);
@@ -379,6 +380,8 @@ static json_object *directory_json(struct daemon *d)
 	add_bool(root, "running", daemon_running(d));
 	if (d->problems[PROBLEM_DIRECTORY][0])
 		add_text(root, "problem", d->problems[PROBLEM_DIRECTORY]);
+	if (daemon_running(d) && directory_warning(d->directory, &warning))
+		add_text(root, "warning", warning.text);
 	json_object_object_add(root, "counters", directory_counters_json(d));
 	return root;
 }
@@ -397,6 +400,8 @@ static void directory_text(FILE *f, json_object *root)
 		json_object_get_boolean(list_of(root, "running")) ? "running" : "not running");
 	if (list_of(root, "problem"))
 		fprintf(f, "%% %s\n", text_of(root, "problem"));
+	if (list_of(root, "warning"))
+		fprintf(f, "%% %s\n", text_of(root, "warning"));
 	counter_group_text(f, list_of(root, "counters"));
 }
 
@@ -437,7 +442,7 @@ static json_object *summary_json(struct daemon *d)
 
 	add_text(root, "version", PACKAGE_VERSION);
 	add_text(root, "state", state);
-	add_number(root, "uptimeMsec", daemon_now_ms() - d->started_ms);
+	add_number(root, "uptimeMsec", clock_ms() - d->started_ms);
 	add_bool(root, "zebraConnected", fpm_server_connected(d->fpm));
 	add_address(root, "localMember", &local);
 	add_number(root, "membersReachable", d->reach.count);

@@ -49,7 +49,7 @@ static void check(struct daemon *d, struct vip *vip)
 	struct in6_addr member = settings_local_member(&d->settings);
 	char text[ADDRESS_TEXT_SIZE];
 
-	vip->checked_ms = daemon_now_ms();
+	vip->checked_ms = clock_ms();
 	if (address_is_ipv4(&vip->address) != address_is_ipv4(&member))
 		error_set(&vip->refused,
 			  "%s is not served: only VIPs of the local-member's address family are",
@@ -60,7 +60,7 @@ static void check(struct daemon *d, struct vip *vip)
 
 static void check_all(struct daemon *d, bool at_once)
 {
-	uint64_t now = daemon_now_ms();
+	uint64_t now = clock_ms();
 	struct vip *due = NULL;
 
 	for (size_t i = 0; i < d->vip_count; i++) {
@@ -100,14 +100,14 @@ static void look_at_address(struct daemon *d, struct vip *vip)
 	vip->local = kernel_address_is_local(d->kernel, &vip->address);
 	if (vip->local == was_local)
 		return;
-	vip->left_ms = was_local ? daemon_now_ms() : 0;
+	vip->left_ms = was_local ? clock_ms() : 0;
 	tell_moved(vip);
 }
 
 int vips_apply(struct daemon *d, enum vips_reason reason, struct error *error)
 {
 	struct in6_addr served[SETTINGS_VIPS_MAX];
-	uint64_t now = daemon_now_ms();
+	uint64_t now = clock_ms();
 	bool changed = reason != VIPS_LOOK || d->vips_due, more = d->vips_due;
 	size_t count = 0;
 

@@ -9,14 +9,19 @@
  *   ring COUNT            waits until so many are in the ring
  *   publish|withdraw N [COUNT]   flows number N and on; "done"
  *   settle                waits until all is confirmed; "settled MS"
+ *                         (both: "waited in vain" after 30 s)
  *   session N | unsession N      what this host's kernel knows
  *   get N [COUNT [DEADLINE_MS [AHEAD]]]   "get found=.. absent=.. timed_out=.. messages=.. max=..
  *                         owner=.. us=.. p50=..us p99=..us"; AHEAD: how many are open at a time
  *   put N COUNT AHEAD     publishes, at most AHEAD not confirmed yet; "put us=.. p50=..us p99=..us"
  *   rate N COUNT PER_SECOND      publishes at that rate; "rate us=.."
  *   drop SEED COUNT       COUNT replicas of each record, chosen at random by SEED (all members
- * choose the same), are lost: this node drops those that are its own; "dropped N" bulk ADDRESS
- * "bulk found=.. flows=.. pages=.. us=.." refuse ADDRESS N, counter NAME, refused, cpu, quit
+ *                         choose the same), are lost: this node drops those that are its own;
+ *                         "dropped N"
+ *   bulk ADDRESS          "bulk found=.. flows=.. pages=.. us=.."
+ *   clock OFFSET_MS       this host's wall clock is so far ahead from now on; "done"
+ *   warning               "warning TEXT", TEXT is what the operator would see, or none
+ *   refuse ADDRESS N, counter NAME, refused, cpu, quit
  */
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -26,11 +31,13 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "fpmd/clock.h"
 #include "fpmd/directory/onehop.h"
 #include "fpmd/log.h"
 
 #define FLOWS_MAX (1u << 20)
 #define GETS_AHEAD 64
+#define WAIT_MAX_US 30000000
 
 struct node {
 	struct event_base *base;
@@ -66,12 +73,18 @@ struct question {
 	uint64_t start_us;
 };
 
-static uint64_t now_us(void)
-{
-	struct timespec now;
+static int64_t wall_offset_ms;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+int __real_clock_gettime(clockid_t clock, struct timespec *now);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
+{
+	int result = __real_clock_gettime(clock, now);
+
+	if (clock == CLOCK_REALTIME)
+		now->tv_sec += (time_t)(wall_offset_ms / 1000);
+	return result;
 }
 
 static struct flow flow_make(unsigned int number)
@@ -115,7 +128,7 @@ static void on_answer(void *arg, const struct directory_result *result)
 	struct node *node = question->node;
 	char text[ADDRESS_TEXT_SIZE];
 
-	node->time_us[node->times++] = now_us() - question->start_us;
+	node->time_us[node->times++] = clock_us() - question->start_us;
 	node->answers[result->answer]++;
 	node->messages += result->messages;
 	if (result->messages > node->messages_max)
@@ -140,7 +153,7 @@ static void ask_more(struct node *node)
 		if (question == NULL)
 			exit(1);
 		question->node = node;
-		question->start_us = now_us();
+		question->start_us = clock_us();
 		if (directory_get(node->directory, &flow, node->deadline_ms, on_answer, question) !=
 		    0) {
 			free(question);
@@ -159,7 +172,7 @@ static void ask_more(struct node *node)
 	       node->owners_differ ? "several"
 	       : node->owner[0]	   ? node->owner
 				   : "none",
-	       (unsigned long long)(now_us() - node->start_us),
+	       (unsigned long long)(clock_us() - node->start_us),
 	       (unsigned long long)node->time_us[node->times / 2],
 	       (unsigned long long)node->time_us[(uint64_t)node->times * 99 / 100]);
 	free(node->time_us);
@@ -177,7 +190,7 @@ static void begin_gets(struct node *node, unsigned int first, unsigned int count
 	node->end = first + count;
 	node->deadline_ms = deadline_ms;
 	node->ahead = ahead;
-	node->start_us = now_us();
+	node->start_us = clock_us();
 	node->time_us = calloc(count, sizeof(*node->time_us));
 	if (node->time_us == NULL)
 		exit(1);
@@ -203,7 +216,7 @@ static void on_page(void *arg, const struct directory_page *page)
 	else
 		printf("bulk found=%d flows=%u pages=%u us=%llu\n", page->answer == DIRECTORY_FOUND,
 		       node->bulk_flows, node->bulk_pages,
-		       (unsigned long long)(now_us() - node->wait_since_us));
+		       (unsigned long long)(clock_us() - node->wait_since_us));
 }
 
 static uint64_t counter(struct node *node, const char *name)
@@ -228,7 +241,7 @@ static void begin_puts(struct node *node, unsigned int first, unsigned int count
 	node->put_end = first + count;
 	node->put_ahead = ahead;
 	node->put_rate = rate;
-	node->put_start_us = node->put_last_us = now_us();
+	node->put_start_us = node->put_last_us = clock_us();
 	node->times = 0;
 	node->time_us = calloc(count, sizeof(*node->time_us));
 	if (node->time_us == NULL || (rate > 0 && event_add(node->pace, &millisecond) != 0))
@@ -248,7 +261,7 @@ static void put_one(struct node *node)
 
 static void end_puts(struct node *node)
 {
-	unsigned long long us = now_us() - node->put_start_us;
+	unsigned long long us = clock_us() - node->put_start_us;
 
 	qsort(node->time_us, node->times, sizeof(*node->time_us), compare_times);
 	if (node->put_rate > 0)
@@ -270,7 +283,7 @@ static void go_on_putting(struct node *node)
 
 	if (node->put_end == 0)
 		return;
-	now = now_us();
+	now = clock_us();
 	if (node->put_rate > 0) {
 		uint64_t due = (now - node->put_start_us) * node->put_rate / 1000000;
 
@@ -291,7 +304,7 @@ static void go_on_putting(struct node *node)
 		return;
 	}
 	if (waiting < node->put_ahead)
-		node->put_last_us = now_us();
+		node->put_last_us = clock_us();
 	for (; waiting < node->put_ahead && node->put_next < node->put_end; waiting++)
 		put_one(node);
 }
@@ -352,7 +365,9 @@ static void run_command(struct node *node, char *line)
 	unsigned int number = 0, count = 1, deadline_ms = 1000, ahead = GETS_AHEAD, rate = 0;
 	char word[64] = "", name[64] = "";
 	struct in6_addr address;
+	struct error warning;
 	struct rusage usage;
+	long long offset_ms;
 	struct flow flow;
 
 	sscanf(line, "%63s", word);
@@ -362,7 +377,7 @@ static void run_command(struct node *node, char *line)
 		print_members(node);
 	} else if (sscanf(line, "ring %u", &node->wait_ring) == 1 || strcmp(word, "settle") == 0) {
 		node->wait_settled = strcmp(word, "settle") == 0;
-		node->wait_since_us = now_us();
+		node->wait_since_us = clock_us();
 		event_active(node->poll, EV_TIMEOUT, 1);
 	} else if (sscanf(line, "publish %u %u", &number, &count) >= 1) {
 		for (unsigned int i = number; i < number + count; i++) {
@@ -391,7 +406,7 @@ static void run_command(struct node *node, char *line)
 	} else if (sscanf(line, "bulk %63s", name) == 1 && address_parse(name, &address) == 0) {
 		node->bulk_flows = node->bulk_pages = 0;
 		node->bulk_owner = address;
-		node->wait_since_us = now_us();
+		node->wait_since_us = clock_us();
 		bulk_page(node, 0);
 	} else if (sscanf(line, "drop %u %u", &number, &count) == 2) {
 		struct losses losses = {&node->directory->ring, number, count};
@@ -405,6 +420,12 @@ static void run_command(struct node *node, char *line)
 		printf("done\n");
 	} else if (sscanf(line, "counter %63s", name) == 1) {
 		printf("counter %llu\n", (unsigned long long)counter(node, name));
+	} else if (sscanf(line, "clock %lld", &offset_ms) == 1) {
+		wall_offset_ms = offset_ms;
+		printf("done\n");
+	} else if (strcmp(word, "warning") == 0) {
+		printf("warning %s\n",
+		       directory_warning(node->directory, &warning) ? warning.text : "none");
 	} else if (strcmp(word, "refused") == 0) {
 		printf("refused %u\n", node->refused);
 	} else if (strcmp(word, "cpu") == 0 && getrusage(RUSAGE_SELF, &usage) == 0) {
@@ -431,7 +452,7 @@ static void on_poll(evutil_socket_t fd, short what, void *arg)
 		if (counter(node, "publish-waiting") == 0) {
 			node->wait_settled = false;
 			printf("settled %llu\n",
-			       (unsigned long long)(now_us() - node->wait_since_us) / 1000);
+			       (unsigned long long)(clock_us() - node->wait_since_us) / 1000);
 			return;
 		}
 	} else {
@@ -440,9 +461,14 @@ static void on_poll(evutil_socket_t fd, short what, void *arg)
 			in_ring += members[i].state != MEMBER_ROUTED;
 		if (in_ring == node->wait_ring) {
 			printf("ring %llu\n",
-			       (unsigned long long)(now_us() - node->wait_since_us) / 1000);
+			       (unsigned long long)(clock_us() - node->wait_since_us) / 1000);
 			return;
 		}
+	}
+	if (clock_us() > node->wait_since_us + WAIT_MAX_US) {
+		node->wait_settled = false;
+		printf("waited in vain\n");
+		return;
 	}
 	event_add(node->poll, &pause);
 }
@@ -482,12 +508,14 @@ int main(int argc, char **argv)
 	static struct node node;
 	struct error error;
 
-	if (argc < 3 || argc > 4 || address_parse(argv[1], &options.local) != 0) {
-		fprintf(stderr,
-			"usage: directory_node ADDRESS KEY-FILE [RECORD-LIFETIME-SECONDS]\n");
+	if (argc < 3 || argc > 5 || address_parse(argv[1], &options.local) != 0) {
+		fprintf(stderr, "usage: directory_node ADDRESS KEY-FILE [RECORD-LIFETIME-SECONDS "
+				"[CLOCK-OFFSET-MS]]\n");
 		return 2;
 	}
-	if (argc == 4)
+	if (argc > 4)
+		wall_offset_ms = atoll(argv[4]);
+	if (argc > 3)
 		options.record_lifetime_s = (uint32_t)atoi(argv[3]);
 	snprintf(options.key_file, sizeof(options.key_file), "%s", argv[2]);
 	log_open(true);

@@ -54,6 +54,11 @@ void memory_directory_fail_check(const char *text)
 	fail_check = text;
 }
 
+bool directory_warning(struct directory *directory, struct error *warning)
+{
+	return false;
+}
+
 int directory_check(const struct directory_options *options, struct error *error)
 {
 	return fail_check ? error_set(error, "%s", fail_check) : 0;

@@ -112,7 +112,7 @@ END_TEST
 
 START_TEST(entries_there_and_back)
 {
-	struct hello hello = {.known = {.epoch = 77, .salt = 88}}, hello_back;
+	struct hello hello = {.known = {.epoch = 77, .salt = 88}, .clock_ms = 99}, hello_back;
 	struct ack ack = {.version = 5, .status = ACK_AHEAD}, ack_back;
 	struct get get = {.request = 1234, .flow = unit_flow(1)}, get_back;
 	struct get_answer answer = {.request = 99, .status = GET_CLAIM}, answer_back;
@@ -123,10 +123,17 @@ START_TEST(entries_there_and_back)
 
 	memset(hello.challenge, 9, sizeof(hello.challenge));
 	hello_encode(&hello, wire);
-	hello_decode(wire, &hello_back);
+	ck_assert_int_eq(hello_decode(wire, &hello_back), 0);
 	ck_assert_mem_eq(hello.challenge, hello_back.challenge, CHALLENGE_SIZE);
 	ck_assert_uint_eq(hello_back.known.epoch, 77);
 	ck_assert_uint_eq(hello_back.known.salt, 88);
+	ck_assert_uint_eq(hello_back.clock_ms, 99);
+	wire_write(wire + 28, RECORD_EPOCH_MAX, 8);
+	ck_assert_int_eq(hello_decode(wire, &hello_back), 0);
+	wire_write(wire + 28, RECORD_EPOCH_MAX + 1, 8);
+	ck_assert_int_eq(hello_decode(wire, &hello_back), -1);
+	wire_write(wire + 28, 0, 8);
+	ck_assert_int_eq(hello_decode(wire, &hello_back), -1);
 
 	ack_encode(&ack, wire);
 	ck_assert_int_eq(ack_decode(wire, &ack_back), 0);

@@ -461,6 +461,92 @@ START_TEST(clock_went_back)
 }
 END_TEST
 
+static void all_find(const struct flow *flow, size_t owner)
+{
+	for (size_t i = 0; i < NODES; i++) {
+		get(i, flow);
+		ck_assert_int_eq(result.answer, DIRECTORY_FOUND);
+		ck_assert(address_equal(&result.owner, &node[owner].address));
+	}
+}
+
+START_TEST(the_clock_jumps_while_it_runs)
+{
+	static const time_t offsets_s[] = {3600, -3600, (time_t)86400 * 365 * 80};
+	struct error warning = {""};
+	uint16_t port = 1000;
+
+	setup();
+	ck_assert(!directory_warning(node[0].directory, &warning));
+	for (size_t i = 0; i < sizeof(offsets_s) / sizeof(offsets_s[0]); i++) {
+		uint64_t off_ms = (uint64_t)llabs(offsets_s[i]) * 1000;
+		struct flow flow = unit_flow(++port);
+		const char *other = "clock-behind-ms", *name = "clock-ahead-ms";
+
+		if (offsets_s[i] < 0) {
+			name = "clock-behind-ms";
+			other = "clock-ahead-ms";
+		}
+		clock_offset_s = offsets_s[i];
+		ck_assert(directory_publish(node[0].directory, &flow));
+		turn(50);
+		ck_assert_uint_eq(counter(0, "publish-waiting"), 0);
+		all_find(&flow, 0);
+		ck_assert(directory_warning(node[0].directory, &warning));
+		ck_assert_ptr_nonnull(
+			strstr(warning.text, offsets_s[i] > 0 ? "ahead of" : "behind"));
+		ck_assert_uint_ge(counter(0, name) + 1000, off_ms);
+		ck_assert_uint_le(counter(0, name), off_ms + 1000);
+		ck_assert_uint_eq(counter(0, other), 0);
+		/* The port is used again elsewhere: the later one counts. */
+		directory_withdraw(node[0].directory, &flow);
+		ck_assert(directory_publish(node[1].directory, &flow));
+		turn(50);
+		all_find(&flow, 1);
+	}
+	clock_offset_s = 0;
+	ck_assert(!directory_warning(node[0].directory, &warning));
+	for (size_t i = 0; i < NODES; i++) {
+		ck_assert_uint_eq(counter(i, "clock-steps"), 0);
+		ck_assert_uint_eq(counter(i, "epoch-changes"), 0);
+		ck_assert_uint_eq(counter(i, "version-ahead"), 0);
+	}
+	teardown();
+}
+END_TEST
+
+/* No clock at the start is a reason not to be found, and none is for ever. */
+START_TEST(started_with_any_clock)
+{
+	static const time_t year_s = 365 * 86400;
+	const time_t offsets_s[] = {0, 60 - time(NULL), 3600, -3600, 75 * year_s, 0, -3600};
+	uint16_t port = options_make(0).port;
+	struct in6_addr other;
+	struct error error;
+	uint64_t epoch = 0;
+
+	key_write();
+	base = event_base_new();
+	ck_assert_int_eq(node_open(0, 0, &error), 0);
+	other = node[1].address = address_from_ipv4(htonl(0x7f000002u));
+	directory_reachable_set(node[0].directory, &other, 1);
+	for (size_t i = 0; i < sizeof(offsets_s) / sizeof(offsets_s[0]); i++) {
+		struct flow flow = unit_flow((uint16_t)(1000 + i));
+
+		life(offsets_s[i], port, &flow);
+		ck_assert_uint_gt(epoch_of_1(), epoch);
+		epoch = epoch_of_1();
+		get(0, &flow);
+		ck_assert_int_eq(result.answer, DIRECTORY_FOUND);
+		ck_assert(address_equal(&result.owner, &node[1].address));
+		/* This member was right all the while, and publishes as well. */
+		ck_assert(directory_publish(node[0].directory, &flow));
+		directory_withdraw(node[0].directory, &flow);
+	}
+	teardown();
+}
+END_TEST
+
 START_TEST(errors_name_cause)
 {
 	struct directory_options options;
@@ -493,4 +579,5 @@ END_TEST
 
 UNIT_MAIN("onehop", three_members, all_sessions_of_a_member, the_newer_session_of_a_port_is_found,
 	  lost_member_is_in_doubt_first, no_routes_prove_nothing, hosts_without_room_prove_nothing,
-	  clock_went_back, errors_name_cause)
+	  clock_went_back, the_clock_jumps_while_it_runs, started_with_any_clock,
+	  errors_name_cause)

@@ -142,27 +142,30 @@ START_TEST(boots_are_proven)
 	struct boot first = {.epoch = 1000, .salt = 1}, second = {.epoch = 2000, .salt = 2};
 	struct in6_addr address = unit_address("10.0.0.1");
 	uint8_t challenge[CHALLENGE_SIZE] = {0}, older[CHALLENGE_SIZE];
+	uint64_t asked_ms = 0;
 	struct peer peer;
 
 	peer_init(&peer, &address);
-	ck_assert_int_eq(peer_prove(&peer, first, challenge, 1), PEER_STALE);
-	memcpy(older, peer_challenge(&peer), CHALLENGE_SIZE);
-	memcpy(challenge, peer_challenge(&peer), CHALLENGE_SIZE);
+	ck_assert_int_eq(peer_prove(&peer, first, challenge, 1, &asked_ms), PEER_STALE);
+	memcpy(older, peer_challenge(&peer, 100), CHALLENGE_SIZE);
+	memcpy(challenge, peer_challenge(&peer, 200), CHALLENGE_SIZE);
 	/* The one before the newest counts, too: its answer may just be late. */
-	ck_assert_int_eq(peer_prove(&peer, first, older, 5), PEER_RESTARTED);
+	ck_assert_int_eq(peer_prove(&peer, first, older, 5, &asked_ms), PEER_RESTARTED);
+	ck_assert_uint_eq(asked_ms, 100);
 	ck_assert(boot_equal(peer.boot, first));
 	ck_assert(!replay_check(&peer.replay, 5));
 	/* A challenge proves once. */
-	ck_assert_int_eq(peer_prove(&peer, second, challenge, 1), PEER_STALE);
-	memcpy(challenge, peer_challenge(&peer), CHALLENGE_SIZE);
-	ck_assert_int_eq(peer_prove(&peer, first, challenge, 6), PEER_SAME);
-	memcpy(challenge, peer_challenge(&peer), CHALLENGE_SIZE);
-	ck_assert_int_eq(peer_prove(&peer, second, challenge, 1), PEER_RESTARTED);
+	ck_assert_int_eq(peer_prove(&peer, second, challenge, 1, &asked_ms), PEER_STALE);
+	memcpy(challenge, peer_challenge(&peer, 300), CHALLENGE_SIZE);
+	ck_assert_int_eq(peer_prove(&peer, first, challenge, 6, &asked_ms), PEER_SAME);
+	ck_assert_uint_eq(asked_ms, 300);
+	memcpy(challenge, peer_challenge(&peer, 300), CHALLENGE_SIZE);
+	ck_assert_int_eq(peer_prove(&peer, second, challenge, 1, &asked_ms), PEER_RESTARTED);
 	/* Never back, not even with an answer to a fresh challenge. */
-	memcpy(challenge, peer_challenge(&peer), CHALLENGE_SIZE);
-	ck_assert_int_eq(peer_prove(&peer, first, challenge, 7), PEER_STALE);
+	memcpy(challenge, peer_challenge(&peer, 300), CHALLENGE_SIZE);
+	ck_assert_int_eq(peer_prove(&peer, first, challenge, 7, &asked_ms), PEER_STALE);
 	second.salt++;
-	ck_assert_int_eq(peer_prove(&peer, second, challenge, 7), PEER_STALE);
+	ck_assert_int_eq(peer_prove(&peer, second, challenge, 7, &asked_ms), PEER_STALE);
 	peer_clear(&peer);
 }
 END_TEST

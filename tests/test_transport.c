@@ -36,6 +36,7 @@ START_TEST(a_host_that_gets_its_place_again_sees_no_counter_twice)
 	const struct transport_handlers handlers = {0};
 	const struct timeval limit = {.tv_sec = 2};
 	static struct member_set members;
+	const struct group_clock clock = {0};
 	struct directory_keys keys;
 	struct error error = {""};
 	uint64_t first;
@@ -53,7 +54,7 @@ START_TEST(a_host_that_gets_its_place_again_sees_no_counter_twice)
 	peer = socket(AF_INET, SOCK_DGRAM, 0);
 	ck_assert_int_eq(setsockopt(peer, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)), 0);
 	ck_assert_int_eq(bind(peer, (struct sockaddr *)&address, sizeof(address)), 0);
-	ck_assert_msg(transport_open(base, &local, PORT, &keys, &members,
+	ck_assert_msg(transport_open(base, &local, PORT, &keys, &members, &clock,
 				     (struct boot){.epoch = 1, .salt = 2}, &handlers, NULL,
 				     &transport, &error) == 0,
 		      "%s", error.text);

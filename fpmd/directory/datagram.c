@@ -92,13 +92,16 @@ void hello_encode(const struct hello *hello, uint8_t wire[HELLO_SIZE])
 	memcpy(wire, hello->challenge, CHALLENGE_SIZE);
 	wire_write(wire + 16, hello->known.epoch, 8);
 	wire_write(wire + 24, hello->known.salt, 4);
+	wire_write(wire + 28, hello->clock_ms, 8);
 }
 
-void hello_decode(const uint8_t wire[HELLO_SIZE], struct hello *hello)
+int hello_decode(const uint8_t wire[HELLO_SIZE], struct hello *hello)
 {
 	memcpy(hello->challenge, wire, CHALLENGE_SIZE);
 	hello->known.epoch = wire_read(wire + 16, 8);
 	hello->known.salt = (uint32_t)wire_read(wire + 24, 4);
+	hello->clock_ms = wire_read(wire + 28, 8);
+	return hello->clock_ms == 0 || hello->clock_ms > RECORD_EPOCH_MAX ? -1 : 0;
 }
 
 void ack_encode(const struct ack *ack, uint8_t wire[ACK_SIZE])

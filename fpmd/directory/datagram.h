@@ -52,7 +52,7 @@ struct datagram_header {
 	uint64_t counter;
 };
 
-#define HELLO_SIZE 28
+#define HELLO_SIZE 36
 #define CHALLENGE_SIZE 16
 #define ACK_SIZE 25
 #define GET_SIZE (8 + FLOW_WIRE_SIZE)
@@ -63,6 +63,7 @@ struct datagram_header {
 struct hello {
 	uint8_t challenge[CHALLENGE_SIZE];
 	struct boot known; /* newest boot of the receiver that the sender knows */
+	uint64_t clock_ms; /* the sender's clock, see group_clock.h: since 1970, 48 bits, never 0 */
 };
 
 enum ack_status {
@@ -136,7 +137,8 @@ int datagram_header_decode(const uint8_t *wire, size_t size, struct datagram_hea
 size_t datagram_body_count(uint8_t type, const uint8_t *body, size_t size);
 
 void hello_encode(const struct hello *hello, uint8_t wire[HELLO_SIZE]);
-void hello_decode(const uint8_t wire[HELLO_SIZE], struct hello *hello);
+/* Returns 0, or -1: the clock is 0 or beyond 48 bits. */
+int hello_decode(const uint8_t wire[HELLO_SIZE], struct hello *hello);
 void ack_encode(const struct ack *ack, uint8_t wire[ACK_SIZE]);
 int ack_decode(const uint8_t wire[ACK_SIZE], struct ack *ack);
 void get_encode(const struct get *get, uint8_t wire[GET_SIZE]);

@@ -83,6 +83,12 @@ void directory_reachable_set(struct directory *directory, const struct in6_addr 
 /* Up to *max* members, this host first; returns how many there are. */
 size_t directory_members(struct directory *directory, struct directory_member *out, size_t max);
 
+/*
+ * Is something wrong that the directory gets along with, but the operator should mend (a clock)?
+ * Then true, and *warning* names cause and remedy.
+ */
+bool directory_warning(struct directory *directory, struct error *warning);
+
 /* In the ring now (this host included)? */
 bool directory_is_member(struct directory *directory, const struct in6_addr *address);
 

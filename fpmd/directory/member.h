@@ -54,6 +54,7 @@ struct member {
 	uint64_t routed_ms;
 	uint64_t lost_ms;  /* when it left the ring, 0: it did not */
 	uint64_t heard_ms; /* valid if epoch is not 0 */
+	int64_t clock_ms;  /* of its clock, see group_clock_distance(); valid if epoch is not 0 */
 };
 
 struct member_set {

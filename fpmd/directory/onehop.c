@@ -5,45 +5,27 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "fpmd/log.h"
 
-static uint64_t clock_us(clockid_t clock)
+uint64_t onehop_version(struct directory *directory)
 {
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+	return hlc_next(&directory->hlc, group_clock_ms(&directory->clock, clock_ms()));
 }
 
-uint64_t onehop_now_us(void)
+bool onehop_version_ahead(struct directory *directory, uint64_t version)
 {
-	return clock_us(CLOCK_MONOTONIC);
+	return !hlc_observe(&directory->hlc, version,
+			    group_clock_ms(&directory->clock, clock_ms()));
 }
 
-uint64_t onehop_now_ms(void)
+/* A boot that is newer than those up to *known_epoch*, whatever the clock says. */
+static struct boot boot_make(uint64_t clock_epoch, uint64_t known_epoch)
 {
-	return clock_us(CLOCK_MONOTONIC) / 1000;
-}
-
-uint64_t onehop_wall_ms(void)
-{
-	return clock_us(CLOCK_REALTIME) / 1000;
-}
-
-/* A boot that is newer than all before it, in this process and as others know them. */
-static struct boot boot_make(uint64_t above)
-{
-	static uint64_t last;
-	struct boot boot = {.epoch = onehop_wall_ms(), .salt = randombytes_random()};
-
-	if (boot.epoch <= last)
-		boot.epoch = last + 1;
-	if (boot.epoch <= above)
-		boot.epoch = above + 1;
-	last = boot.epoch;
-	return boot;
+	return (struct boot){
+		.epoch = clock_epoch > known_epoch ? clock_epoch : known_epoch + 1,
+		.salt = randombytes_random(),
+	};
 }
 
 static void apply_changes(struct directory *directory, unsigned int changed)
@@ -69,11 +51,84 @@ static void rebuild_ring(struct directory *directory)
 	}
 	ring_build(&directory->ring, members, count, directory->options.ring_members,
 		   directory->options.replicas);
-	directory->ring_ms = onehop_now_ms();
+	directory->ring_ms = clock_ms();
 	directory->sweep_left = SIZE_MAX;
 	directory->counters.ring_changes++;
 	log_debug(TOPIC_DIRECTORY, "directory: ring of %zu members", count);
 	onehop_place_all(directory);
+}
+
+static uint64_t next_version(void *arg)
+{
+	return onehop_version(arg);
+}
+
+/*
+ * Begins a new boot as if fpmd had restarted: it voids all that was published, which is published
+ * again. So versions may begin anew, too.
+ */
+static void boot_again(struct directory *directory, uint64_t known_epoch)
+{
+	uint64_t now_ms = group_clock_ms(&directory->clock, clock_ms());
+
+	directory->boot = boot_make(now_ms, known_epoch);
+	directory->hlc.last = now_ms << 16;
+	directory->members.member[MEMBER_LOCAL].epoch = directory->boot.epoch;
+	directory->counters.boots++;
+	transport_set_boot(directory->transport, directory->boot);
+	published_renew(&directory->published, next_version, directory);
+	onehop_pump_soon(directory);
+	apply_changes(directory, MEMBER_CHANGED_STATE);
+}
+
+/* Members came or went, or told what time it is. */
+static void follow_clock(struct directory *directory)
+{
+	int64_t distance[MEMBERS_MAX] = {directory->clock.own_ms};
+	int64_t before_ms = directory->clock.group_ms;
+	size_t count = 1;
+
+	for (uint16_t id = 1; id < directory->members.count; id++) {
+		if (member_in_ring(&directory->members, id))
+			distance[count++] = directory->members.member[id].clock_ms;
+	}
+	if (!group_clock_follow(&directory->clock, distance, count))
+		return;
+	directory->counters.clock_steps++;
+	log_info("directory: the members' clock, and what is made of it here, moved by %lld ms",
+		 (long long)(directory->clock.group_ms - before_ms));
+	boot_again(directory, directory->boot.epoch);
+}
+
+/* Says when this host's clock becomes wrong, wrong in another way, or right. */
+static void tell_clock(struct directory *directory, uint64_t now_ms)
+{
+	int64_t error_ms = group_clock_error(&directory->clock, clock_wall_ms(), now_ms);
+	struct error warning;
+
+	if (llabs(error_ms) <= GROUP_CLOCK_ERROR_MS)
+		error_ms = 0;
+	if (llabs(error_ms - directory->clock_told_ms) <= GROUP_CLOCK_ERROR_MS &&
+	    (error_ms != 0 || directory->clock_told_ms == 0))
+		return;
+	directory->clock_told_ms = error_ms;
+	if (directory_warning(directory, &warning))
+		log_warn("%s", warning.text);
+	else
+		log_info("directory: this host's clock is right again");
+}
+
+static void on_second(struct directory *directory, uint64_t now_ms)
+{
+	for (uint16_t id = 1; id < directory->members.count; id++) {
+		const struct member *member = &directory->members.member[id];
+
+		if (member->epoch != 0)
+			store_owner_heard(directory->store, &member->address, member->epoch,
+					  member->heard_ms);
+	}
+	follow_clock(directory);
+	tell_clock(directory, now_ms);
 }
 
 static void on_work(evutil_socket_t fd, short what, void *arg)
@@ -82,6 +137,7 @@ static void on_work(evutil_socket_t fd, short what, void *arg)
 
 	if (directory->ring_changed) {
 		directory->ring_changed = false;
+		follow_clock(directory);
 		rebuild_ring(directory);
 		onehop_get_advance(directory);
 	}
@@ -133,22 +189,16 @@ static void tell_silent(struct directory *directory, uint64_t now_ms)
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct directory *directory = arg;
-	uint64_t now_ms = onehop_now_ms();
+	uint64_t now_ms = clock_ms();
 
 	directory->ask_all_left += ASK_ALL_PER_TICK;
 	if (directory->ask_all_left > ASK_ALL_MAX)
 		directory->ask_all_left = ASK_ALL_MAX;
 	transport_tick(directory->transport, now_ms);
 	tell_silent(directory, now_ms);
-	if (now_ms >= directory->heard_told_ms + 1000) {
-		directory->heard_told_ms = now_ms;
-		for (uint16_t id = 1; id < directory->members.count; id++) {
-			const struct member *member = &directory->members.member[id];
-
-			if (member->epoch != 0)
-				store_owner_heard(directory->store, &member->address, member->epoch,
-						  member->heard_ms);
-		}
+	if (now_ms >= directory->second_ms + 1000) {
+		directory->second_ms = now_ms;
+		on_second(directory, now_ms);
 	}
 	store_expire(directory->store, now_ms, 4096);
 	sweep_moved(directory, now_ms);
@@ -223,57 +273,46 @@ static void note_silence_end(struct directory *directory, uint16_t id, uint64_t 
 static void on_heard(void *arg, uint16_t id)
 {
 	struct directory *directory = arg;
-	uint64_t now_ms = onehop_now_ms();
+	uint64_t now_ms = clock_ms();
 
 	note_silence_end(directory, id, now_ms);
 	apply_changes(directory, member_set_heard(&directory->members, id, now_ms));
 }
 
-static void on_proven(void *arg, uint16_t id, uint64_t epoch, bool restarted)
+static void on_proven(void *arg, uint16_t id, const struct transport_proof *proof)
 {
 	struct directory *directory = arg;
-	uint64_t now_ms = onehop_now_ms();
+	uint64_t now_ms = clock_ms();
 	unsigned int changed;
 	char text[ADDRESS_TEXT_SIZE];
 
 	note_silence_end(directory, id, now_ms);
-	if (restarted) {
+	directory->members.member[id].clock_ms =
+		group_clock_distance(proof->clock_ms, proof->asked_ms, now_ms);
+	if (proof->restarted) {
 		log_debug(TOPIC_MEMBERS, "directory: member %s, epoch %llu",
 			  address_text(&directory->members.member[id].address, text),
-			  (unsigned long long)epoch);
+			  (unsigned long long)proof->epoch);
 		published_forget(&directory->published, id, false);
-		store_owner_heard(directory->store, &directory->members.member[id].address, epoch,
-				  now_ms);
+		store_owner_heard(directory->store, &directory->members.member[id].address,
+				  proof->epoch, now_ms);
 		onehop_pump_soon(directory);
 	}
-	changed = member_set_proven(&directory->members, id, epoch, now_ms);
+	changed = member_set_proven(&directory->members, id, proof->epoch, now_ms);
 	if (changed & MEMBER_CHANGED_RING)
 		log_info("directory: member %s joins the ring",
 			 address_text(&directory->members.member[id].address, text));
 	apply_changes(directory, changed);
 }
 
-static uint64_t next_version(void *arg)
-{
-	struct directory *directory = arg;
-
-	return hlc_next(&directory->hlc, onehop_wall_ms());
-}
-
 static void on_outdated(void *arg, uint64_t known_epoch)
 {
 	struct directory *directory = arg;
 
-	directory->boot = boot_make(known_epoch);
-	directory->counters.boots++;
-	directory->members.member[MEMBER_LOCAL].epoch = directory->boot.epoch;
+	boot_again(directory, known_epoch);
 	log_warn("directory: the clock went back since the last start, or two members use this "
 		 "host's address; took epoch %llu",
 		 (unsigned long long)directory->boot.epoch);
-	transport_set_boot(directory->transport, directory->boot);
-	published_renew(&directory->published, next_version, directory);
-	onehop_pump_soon(directory);
-	apply_changes(directory, MEMBER_CHANGED_STATE);
 }
 
 int directory_check(const struct directory_options *options, struct error *error)
@@ -325,11 +364,9 @@ int directory_open(struct event_base *base, const struct directory_options *opti
 		return -1;
 	}
 	directory->ask_all_left = ASK_ALL_MAX;
-	directory->boot = boot_make(0);
-	/* Versions of this boot are above those of boots before, if the clock did not go back. */
-	directory->hlc.last = directory->boot.epoch << 16;
-	member_set_init(&directory->members, &options->local, directory->boot.epoch,
-			onehop_now_ms());
+	group_clock_start(&directory->clock, clock_wall_ms(), clock_ms());
+	directory->boot = boot_make(clock_wall_ms(), 0);
+	member_set_init(&directory->members, &options->local, directory->boot.epoch, clock_ms());
 	directory->store =
 		store_create(options->records_max, (uint64_t)options->record_lifetime_s * 1000);
 	directory->tick = event_new(base, -1, EV_PERSIST, on_tick, directory);
@@ -343,8 +380,8 @@ int directory_open(struct event_base *base, const struct directory_options *opti
 				 options->records_max);
 	}
 	if (transport_open(base, &options->local, options->port, &directory->keys,
-			   &directory->members, directory->boot, &transport_handlers, directory,
-			   &directory->transport, error) != 0) {
+			   &directory->members, &directory->clock, directory->boot,
+			   &transport_handlers, directory, &directory->transport, error) != 0) {
 		directory_close(directory);
 		return -1;
 	}
@@ -400,7 +437,7 @@ void directory_reachable_set(struct directory *directory, const struct in6_addr 
 			     size_t count)
 {
 	struct member_bits before = directory->members.ring;
-	uint64_t now_ms = onehop_now_ms();
+	uint64_t now_ms = clock_ms();
 	unsigned int changed;
 
 	changed = member_set_routes(&directory->members, hosts, count, now_ms, on_replaced,
@@ -419,7 +456,7 @@ void directory_reachable_set(struct directory *directory, const struct in6_addr 
 
 size_t directory_members(struct directory *directory, struct directory_member *out, size_t max)
 {
-	uint64_t now_ms = onehop_now_ms();
+	uint64_t now_ms = clock_ms();
 	size_t count = 0;
 
 	for (uint16_t id = 0; id < directory->members.count; id++) {
@@ -450,6 +487,20 @@ size_t directory_members(struct directory *directory, struct directory_member *o
 	return count;
 }
 
+bool directory_warning(struct directory *directory, struct error *warning)
+{
+	int64_t error_ms = group_clock_error(&directory->clock, clock_wall_ms(), clock_ms());
+
+	if (llabs(error_ms) <= GROUP_CLOCK_ERROR_MS)
+		return false;
+	error_set(
+		warning,
+		"directory: this host's clock is %lld s %s that of the members when they started; "
+		"records follow the latter, set this clock (NTP)",
+		llabs(error_ms) / 1000, error_ms > 0 ? "ahead of" : "behind");
+	return true;
+}
+
 bool directory_is_member(struct directory *directory, const struct in6_addr *address)
 {
 	int id = member_find(&directory->members, address);
@@ -460,6 +511,7 @@ bool directory_is_member(struct directory *directory, const struct in6_addr *add
 size_t directory_counters(struct directory *directory, struct directory_counter *out, size_t max)
 {
 	const struct transport_counters *wire = transport_counters(directory->transport);
+	int64_t error_ms = group_clock_error(&directory->clock, clock_wall_ms(), clock_ms());
 	const struct directory_counter all[] = {
 		{"gets", "look-ups begun", directory->counters.gets},
 		{"gets-found", "look-ups that found an owner", directory->counters.found},
@@ -506,8 +558,14 @@ size_t directory_counters(struct directory *directory, struct directory_counter 
 		{"refuses-taken", "negative acknowledgements received",
 		 directory->counters.refuses_taken},
 		{"ring-changes", "times the ring was built", directory->counters.ring_changes},
-		{"epoch-changes", "epochs taken because others knew a newer one",
+		{"epoch-changes", "epochs taken as others knew a newer one, or the clock moved",
 		 directory->counters.boots},
+		{"clock-steps", "times the clock for versions moved to that of the members",
+		 directory->counters.clock_steps},
+		{"clock-ahead-ms", "by which this host's clock is ahead of the members' now",
+		 error_ms > 0 ? (uint64_t)error_ms : 0},
+		{"clock-behind-ms", "by which it is behind",
+		 error_ms < 0 ? (uint64_t)-error_ms : 0},
 		{"members-left-out", "reachable hosts beyond the limit",
 		 directory->counters.members_left_out},
 		{"datagrams-received", "datagrams received", wire->received},

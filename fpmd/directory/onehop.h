@@ -10,7 +10,9 @@
 #ifndef HOLDFAST_DIRECTORY_ONEHOP_H
 #define HOLDFAST_DIRECTORY_ONEHOP_H
 
+#include "fpmd/clock.h"
 #include "fpmd/directory/directory.h"
+#include "fpmd/directory/group_clock.h"
 #include "fpmd/directory/hlc.h"
 #include "fpmd/directory/key.h"
 #include "fpmd/directory/lookup.h"
@@ -41,6 +43,7 @@ struct directory {
 	void *arg;
 	struct directory_keys keys;
 	struct boot boot;
+	struct group_clock clock;
 	struct hlc hlc;
 	struct member_set members;
 	struct ring ring;
@@ -52,9 +55,10 @@ struct directory {
 	struct event *pump; /* entries of published that are due */
 	bool ring_changed;
 	bool members_changed;
-	uint64_t ring_ms;	/* of the last change */
-	size_t sweep_left;	/* slots to look at after it */
-	uint64_t heard_told_ms; /* when the store was told last who was heard of */
+	uint64_t ring_ms;      /* of the last change */
+	size_t sweep_left;     /* slots to look at after it */
+	uint64_t second_ms;    /* when on_second() ran last */
+	int64_t clock_told_ms; /* what was logged last of the wall clock's error, 0: it is right */
 
 	struct pending **pending; /* by slot */
 	uint16_t *free_slots;
@@ -78,14 +82,15 @@ struct directory {
 		uint64_t puts_taken, deletes_taken, superseded, ahead, full, not_owner, swept;
 		uint64_t gets, found, absent, timed_out, limited, overload, requests, answers_given;
 		uint64_t answers_late, refuses_sent, refuses_taken, malformed, ring_changes;
-		uint64_t members_left_out, boots, pages_asked, pages_repeated, pages_given;
+		uint64_t members_left_out, boots, clock_steps, pages_asked, pages_repeated,
+			pages_given;
 	} counters;
 };
 
-uint64_t onehop_now_ms(void);  /* monotonic */
-uint64_t onehop_now_us(void);  /* monotonic */
-uint64_t onehop_wall_ms(void); /* since 1970 */
-
+/* A version for a record, newer than all before. */
+uint64_t onehop_version(struct directory *directory);
+/* Is a member's version too far ahead of the members' clock? If not, ours will be newer. */
+bool onehop_version_ahead(struct directory *directory, uint64_t version);
 void onehop_pump_soon(struct directory *directory);
 void onehop_on_pump(evutil_socket_t fd, short what, void *arg);
 void onehop_place_all(struct directory *directory);

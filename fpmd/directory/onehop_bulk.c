@@ -62,7 +62,7 @@ static void ask_send(struct bulk_ask *ask)
 		.cursor = ask->bulk.cursor,
 		.count = BULK_PAGE,
 	};
-	uint64_t left_ms = ask->deadline_ms - onehop_now_ms();
+	uint64_t left_ms = ask->deadline_ms - clock_ms();
 	struct timeval wait = {
 		.tv_usec = (left_ms < BULK_RETRY_MS ? (suseconds_t)left_ms : BULK_RETRY_MS) * 1000};
 	uint8_t wire[BULK_SIZE];
@@ -90,7 +90,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	if (member < 0 || !member_in_ring(&directory->members, (uint16_t)member) ||
-	    onehop_now_ms() >= ask->deadline_ms) {
+	    clock_ms() >= ask->deadline_ms) {
 		ask_end(ask, DIRECTORY_TIMED_OUT);
 		return;
 	}
@@ -114,7 +114,7 @@ int directory_bulk(struct directory *directory, const struct in6_addr *owner, ui
 	ask->directory = directory;
 	ask->owner = *owner;
 	ask->bulk.cursor = cursor;
-	ask->deadline_ms = onehop_now_ms() + deadline_ms;
+	ask->deadline_ms = clock_ms() + deadline_ms;
 	ask->fn = fn;
 	ask->arg = arg;
 	DL_APPEND2(directory->bulks, ask, prev_ask, next_ask);

@@ -144,7 +144,7 @@ static bool advance(struct pending *pending)
 	struct directory *directory = pending->directory;
 	struct lookup_step step;
 	uint8_t wire[GET_SIZE];
-	uint64_t now_us = onehop_now_us();
+	uint64_t now_us = clock_us();
 	bool local;
 
 	get_encode(&(struct get){.request = pending->request, .flow = pending->flow}, wire);
@@ -223,7 +223,7 @@ int directory_get(struct directory *directory, const struct flow *flow, unsigned
 	pending->flow = *flow;
 	pending->fn = fn;
 	pending->arg = arg;
-	pending->lookup.start_us = onehop_now_us();
+	pending->lookup.start_us = clock_us();
 	pending->lookup.deadline_us = pending->lookup.start_us + (uint64_t)deadline_ms * 1000;
 	record_key_make(directory->keys.record_hash, flow, &pending->key);
 	pending->next_fresh = directory->fresh;
@@ -251,7 +251,7 @@ void onehop_get_work(struct directory *directory)
 		lookup_start(&pending->lookup, directory->ring.holder[ring_bucket(&pending->key)],
 			     directory->ring.replicas, &view, pending->lookup.start_us,
 			     pending->lookup.deadline_us);
-		if (directory->disbelief[disbelief].until_ms > onehop_now_ms() &&
+		if (directory->disbelief[disbelief].until_ms > clock_ms() &&
 		    record_key_equal(&directory->disbelief[disbelief].key, &pending->key))
 			lookup_disbelieve(&pending->lookup, &directory->disbelief[disbelief].owner);
 		pending->started = true;
@@ -340,10 +340,10 @@ void onehop_take_refuse(struct directory *directory, uint16_t member, const uint
 	slot = disbelief_slot(&key);
 	directory->disbelief[slot].key = key;
 	directory->disbelief[slot].owner = *sender;
-	directory->disbelief[slot].until_ms = onehop_now_ms() + DISBELIEF_MS;
+	directory->disbelief[slot].until_ms = clock_ms() + DISBELIEF_MS;
 	if (store_get(directory->store, &key, &record) && address_equal(&record.owner, sender))
 		store_delete(directory->store, &key, sender, record.owner_epoch, record.version,
-			     onehop_now_ms());
+			     clock_ms());
 	if (directory->handlers.refused != NULL)
 		directory->handlers.refused(directory->arg, sender, &flow);
 }

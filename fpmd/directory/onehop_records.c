@@ -43,7 +43,7 @@ static void send_entry(struct directory *directory, const struct published_entry
 void onehop_on_pump(evutil_socket_t fd, short what, void *arg)
 {
 	struct directory *directory = arg;
-	uint64_t now_ms = onehop_now_ms();
+	uint64_t now_ms = clock_ms();
 	struct published_entry *entry;
 	struct timeval pause = {0};
 	uint64_t next_ms;
@@ -84,8 +84,8 @@ bool directory_publish(struct directory *directory, const struct flow *flow)
 	struct record_key key;
 
 	record_key_make(directory->keys.record_hash, flow, &key);
-	entry = published_add(&directory->published, &key, flow,
-			      hlc_next(&directory->hlc, onehop_wall_ms()), onehop_now_ms());
+	entry = published_add(&directory->published, &key, flow, onehop_version(directory),
+			      clock_ms());
 	if (entry == NULL)
 		return false;
 	directory->counters.published++;
@@ -129,7 +129,7 @@ size_t directory_published_count(struct directory *directory)
 
 void directory_published_each(struct directory *directory, directory_session_fn *fn, void *arg)
 {
-	uint64_t now_ms = onehop_now_ms();
+	uint64_t now_ms = clock_ms();
 	struct published_entry *entry, *newer;
 
 	for (entry = directory->published.oldest; entry != NULL; entry = newer) {
@@ -181,9 +181,8 @@ void onehop_take_put(struct directory *directory, uint16_t member, const uint8_t
 		directory->counters.not_owner++;
 		return;
 	}
-	if (hlc_observe(&directory->hlc, record.version, onehop_wall_ms())) {
-		status = count_status(directory,
-				      store_put(directory->store, &record, onehop_now_ms()));
+	if (!onehop_version_ahead(directory, record.version)) {
+		status = count_status(directory, store_put(directory->store, &record, clock_ms()));
 		directory->counters.puts_taken += status == ACK_DONE;
 	} else {
 		directory->counters.ahead++;
@@ -201,13 +200,13 @@ void onehop_take_delete(struct directory *directory, uint16_t member, const uint
 		directory->counters.malformed++;
 		return;
 	}
-	if (!hlc_observe(&directory->hlc, ack.version, onehop_wall_ms())) {
+	if (onehop_version_ahead(directory, ack.version)) {
 		directory->counters.ahead++;
 		send_ack(directory, member, DATAGRAM_DELETE_ACK, &ack.key, ack.version, ACK_AHEAD);
 		return;
 	}
 	status = count_status(directory, store_delete(directory->store, &ack.key, &sender->address,
-						      sender->epoch, ack.version, onehop_now_ms()));
+						      sender->epoch, ack.version, clock_ms()));
 	directory->counters.deletes_taken += status == ACK_DONE;
 	send_ack(directory, member, DATAGRAM_DELETE_ACK, &ack.key, ack.version, status);
 }
@@ -220,11 +219,10 @@ void onehop_take_ack(struct directory *directory, uint16_t member, const uint8_t
 		directory->counters.malformed++;
 		return;
 	}
-	/* No room, or our clock is ahead: the entry stays in its queue and is sent again. */
-	if (ack.status == ACK_AHEAD || ack.status == ACK_FULL) {
-		if (!ending)
-			return;
-	}
+	/* No room, or our clock is ahead: the entry stays in its queue and is sent again. Where
+	 * there is no room there is no record to delete. */
+	if (ack.status == ACK_AHEAD || (ack.status == ACK_FULL && !ending))
+		return;
 	directory->counters.confirmed +=
 		published_confirm(&directory->published, &ack.key, ack.version, member, ending);
 }

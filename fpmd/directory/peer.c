@@ -25,23 +25,28 @@ void peer_clear(struct peer *peer)
 	sodium_memzero(peer, sizeof(*peer));
 }
 
-const uint8_t *peer_challenge(struct peer *peer)
+const uint8_t *peer_challenge(struct peer *peer, uint64_t now_ms)
 {
 	memmove(peer->challenge[1], peer->challenge[0], CHALLENGE_SIZE);
 	randombytes_buf(peer->challenge[0], CHALLENGE_SIZE);
+	peer->challenge_ms[1] = peer->challenge_ms[0];
+	peer->challenge_ms[0] = now_ms;
 	if (peer->challenges < PEER_CHALLENGES)
 		peer->challenges++;
 	return peer->challenge[0];
 }
 
 enum peer_answer peer_prove(struct peer *peer, struct boot boot,
-			    const uint8_t challenge[CHALLENGE_SIZE], uint64_t counter)
+			    const uint8_t challenge[CHALLENGE_SIZE], uint64_t counter,
+			    uint64_t *asked_ms)
 {
 	bool ours = false;
 
 	for (uint8_t i = 0; i < peer->challenges; i++) {
-		if (sodium_memcmp(peer->challenge[i], challenge, CHALLENGE_SIZE) == 0)
+		if (sodium_memcmp(peer->challenge[i], challenge, CHALLENGE_SIZE) == 0) {
+			*asked_ms = peer->challenge_ms[i];
 			ours = true;
+		}
 	}
 	if (!ours)
 		return PEER_STALE;

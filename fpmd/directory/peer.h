@@ -25,6 +25,7 @@ struct peer {
 	bool send_ready;
 	uint64_t counter;				    /* last one sent */
 	uint8_t challenge[PEER_CHALLENGES][CHALLENGE_SIZE]; /* the newest first */
+	uint64_t challenge_ms[PEER_CHALLENGES];		    /* when they were made */
 	uint8_t challenges;
 	bool fresh;	   /* answered since the route came */
 	uint64_t hello_ms; /* the next one is due */
@@ -39,8 +40,8 @@ struct peer {
 void peer_init(struct peer *peer, const struct in6_addr *address);
 void peer_clear(struct peer *peer);
 
-/* Fills a new challenge; returns it. */
-const uint8_t *peer_challenge(struct peer *peer);
+/* Makes a new challenge; returns it. */
+const uint8_t *peer_challenge(struct peer *peer, uint64_t now_ms);
 
 enum peer_answer {
 	PEER_STALE,	/* no challenge of ours, or an older boot: not taken */
@@ -50,10 +51,12 @@ enum peer_answer {
 
 /*
  * An authentic answer of *boot* to *challenge*, with this counter. A boot that is older than the
- * one proven is not taken: the next hello tells the peer, and it takes a newer one.
+ * one proven is not taken: the next hello tells the peer, and it takes a newer one. Unless stale,
+ * *asked_ms* is when the challenge was made.
  */
 enum peer_answer peer_prove(struct peer *peer, struct boot boot,
-			    const uint8_t challenge[CHALLENGE_SIZE], uint64_t counter);
+			    const uint8_t challenge[CHALLENGE_SIZE], uint64_t counter,
+			    uint64_t *asked_ms);
 
 /* May one more hello of a boot that is not proven be opened now? */
 bool peer_admit_strange(struct peer *peer, uint64_t now_ms);

@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "fpmd/clock.h"
 #include "fpmd/directory/peer.h"
 #include "fpmd/directory/wire.h"
 #include "fpmd/log.h"
@@ -52,6 +52,7 @@ struct transport {
 	uint16_t port;
 	const struct directory_keys *keys;
 	const struct member_set *members;
+	const struct group_clock *clock;
 	struct boot boot;
 	struct transport_handlers handlers;
 	void *arg;
@@ -75,14 +76,6 @@ struct transport {
 	union socket_address receive_from[RECEIVE_BATCH];
 	struct mmsghdr receive_message[RECEIVE_BATCH];
 };
-
-static uint64_t monotonic_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static bool is_stream(uint8_t type)
 {
@@ -231,7 +224,7 @@ static void on_window(evutil_socket_t fd, short what, void *arg)
 static void open_window(struct transport *transport)
 {
 	static const struct timeval window = {.tv_usec = WINDOW_MS * 1000};
-	uint64_t now_ms = monotonic_ms();
+	uint64_t now_ms = clock_ms();
 	uint64_t more = (now_ms - transport->credit_ms) / WINDOW_CREDIT_MS;
 
 	transport->credit_ms += more * WINDOW_CREDIT_MS;
@@ -288,7 +281,10 @@ static void send_hello(struct transport *transport, struct peer *peer, uint8_t t
 		       const uint8_t challenge[CHALLENGE_SIZE])
 {
 	uint8_t body[DATAGRAM_COUNT_SIZE + HELLO_SIZE];
-	struct hello hello = {.known = peer->boot};
+	struct hello hello = {
+		.known = peer->boot,
+		.clock_ms = group_clock_own(transport->clock, clock_ms()),
+	};
 
 	memcpy(hello.challenge, challenge, CHALLENGE_SIZE);
 	wire_write(body, 1, DATAGRAM_COUNT_SIZE);
@@ -305,7 +301,7 @@ void transport_tick(struct transport *transport, uint64_t now_ms)
 			continue;
 		peer = peer_get(transport, id);
 		if (peer != NULL && peer_hello_due(peer, now_ms))
-			send_hello(transport, peer, DATAGRAM_HELLO, peer_challenge(peer));
+			send_hello(transport, peer, DATAGRAM_HELLO, peer_challenge(peer, now_ms));
 	}
 }
 
@@ -313,23 +309,25 @@ static void say_hello_soon(struct transport *transport, struct peer *peer, uint6
 {
 	peer_hello_soon(peer);
 	if (peer_hello_due(peer, now_ms))
-		send_hello(transport, peer, DATAGRAM_HELLO, peer_challenge(peer));
+		send_hello(transport, peer, DATAGRAM_HELLO, peer_challenge(peer, now_ms));
 }
 
 static void take_hello_answer(struct transport *transport, uint16_t member, struct peer *peer,
 			      const struct datagram_header *header, const struct hello *answer)
 {
-	switch (peer_prove(peer, header->boot, answer->challenge, header->counter)) {
-	case PEER_STALE:
+	struct transport_proof proof = {
+		.epoch = header->boot.epoch,
+		.clock_ms = answer->clock_ms,
+	};
+	enum peer_answer status =
+		peer_prove(peer, header->boot, answer->challenge, header->counter, &proof.asked_ms);
+
+	if (status == PEER_STALE) {
 		transport->counters.hello_stale++;
 		return;
-	case PEER_SAME:
-		transport->handlers.proven(transport->arg, member, header->boot.epoch, false);
-		break;
-	case PEER_RESTARTED:
-		transport->handlers.proven(transport->arg, member, header->boot.epoch, true);
-		break;
 	}
+	proof.restarted = status == PEER_RESTARTED;
+	transport->handlers.proven(transport->arg, member, &proof);
 	if (answer->known.epoch <= RECORD_EPOCH_MAX - 1000 &&
 	    (answer->known.epoch > transport->boot.epoch ||
 	     (answer->known.epoch == transport->boot.epoch &&
@@ -366,7 +364,10 @@ static void receive_strange(struct transport *transport, uint16_t member, struct
 		transport->counters.malformed++;
 		return;
 	}
-	hello_decode(body + DATAGRAM_COUNT_SIZE, &hello);
+	if (hello_decode(body + DATAGRAM_COUNT_SIZE, &hello) != 0) {
+		transport->counters.malformed++;
+		return;
+	}
 	if (header->type == DATAGRAM_HELLO_ANSWER) {
 		take_hello_answer(transport, member, peer, header, &hello);
 		return;
@@ -385,6 +386,7 @@ static void receive_datagram(struct transport *transport, const uint8_t *wire, s
 	struct peer *peer;
 	size_t body_size;
 	size_t count;
+	bool hellos;
 	int member;
 	int key;
 
@@ -429,18 +431,17 @@ static void receive_datagram(struct transport *transport, const uint8_t *wire, s
 	}
 	replay_take(&peer->replay, header.counter);
 	count = datagram_body_count(header.type, body, body_size);
-	if (count == 0) {
+	hellos = header.type == DATAGRAM_HELLO || header.type == DATAGRAM_HELLO_ANSWER;
+	if (count == 0 || (hellos && hello_decode(body + DATAGRAM_COUNT_SIZE, &hello) != 0)) {
 		transport->counters.malformed++;
 		return;
 	}
 	if (header.type == DATAGRAM_HELLO_ANSWER) {
-		hello_decode(body + DATAGRAM_COUNT_SIZE, &hello);
 		take_hello_answer(transport, (uint16_t)member, peer, &header, &hello);
 		return;
 	}
 	transport->handlers.heard(transport->arg, (uint16_t)member);
 	if (header.type == DATAGRAM_HELLO) {
-		hello_decode(body + DATAGRAM_COUNT_SIZE, &hello);
 		send_hello(transport, peer, DATAGRAM_HELLO_ANSWER, hello.challenge);
 		return;
 	}
@@ -456,7 +457,7 @@ static void receive_datagram(struct transport *transport, const uint8_t *wire, s
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct transport *transport = arg;
-	uint64_t now_ms = monotonic_ms();
+	uint64_t now_ms = clock_ms();
 
 	for (int round = 0; round < RECEIVE_ROUNDS; round++) {
 		int got;
@@ -518,8 +519,9 @@ static int socket_open(struct transport *transport, struct error *error)
 
 int transport_open(struct event_base *base, const struct in6_addr *local, uint16_t port,
 		   const struct directory_keys *keys, const struct member_set *members,
-		   struct boot boot, const struct transport_handlers *handlers, void *arg,
-		   struct transport **out, struct error *error)
+		   const struct group_clock *clock, struct boot boot,
+		   const struct transport_handlers *handlers, void *arg, struct transport **out,
+		   struct error *error)
 {
 	struct transport *transport = calloc(1, sizeof(*transport));
 
@@ -530,6 +532,7 @@ int transport_open(struct event_base *base, const struct in6_addr *local, uint16
 	transport->port = port;
 	transport->keys = keys;
 	transport->members = members;
+	transport->clock = clock;
 	transport->boot = boot;
 	transport->handlers = *handlers;
 	transport->arg = arg;
@@ -556,7 +559,7 @@ int transport_open(struct event_base *base, const struct in6_addr *local, uint16
 	transport->flush = event_new(base, -1, 0, on_flush, transport);
 	transport->window = event_new(base, -1, 0, on_window, transport);
 	transport->credit = WINDOW_CREDIT_MAX;
-	transport->credit_ms = monotonic_ms();
+	transport->credit_ms = clock_ms();
 	if (transport->readable == NULL || transport->flush == NULL || transport->window == NULL ||
 	    event_add(transport->readable, NULL) != 0) {
 		transport_close(transport);

@@ -10,17 +10,25 @@
 #include <event2/event.h>
 
 #include "fpmd/directory/datagram.h"
+#include "fpmd/directory/group_clock.h"
 #include "fpmd/directory/key.h"
 #include "fpmd/directory/member.h"
 
 struct transport;
 
+/* A member answered a fresh challenge. */
+struct transport_proof {
+	uint64_t epoch;
+	bool restarted;	   /* in another boot than before */
+	uint64_t clock_ms; /* what it said that the time is, ms since 1970, ... */
+	uint64_t asked_ms; /* ... between this moment, monotonic, and now */
+};
+
 struct transport_handlers {
 	/* *count* entries of *type* at *entries*, from a boot that is proven. */
 	void (*message)(void *arg, uint16_t member, uint8_t type, const uint8_t *entries,
 			size_t count);
-	/* The member answered a fresh challenge; *restarted*: in another boot than before. */
-	void (*proven)(void *arg, uint16_t member, uint64_t epoch, bool restarted);
+	void (*proven)(void *arg, uint16_t member, const struct transport_proof *proof);
 	/* Any other authentic datagram of its proven boot. */
 	void (*heard)(void *arg, uint16_t member);
 	/* Others know a boot of ours that is not older than this one: take a newer one. */
@@ -41,10 +49,11 @@ struct transport_counters {
 	uint64_t hello_limited;
 };
 
-/* Opens and binds the socket. *members* and *keys* must outlive the transport. */
+/* Opens and binds the socket. *keys*, *members* and *clock* must outlive the transport. */
 int transport_open(struct event_base *base, const struct in6_addr *local, uint16_t port,
 		   const struct directory_keys *keys, const struct member_set *members,
-		   struct boot boot, const struct transport_handlers *handlers, void *arg,
+		   const struct group_clock *clock, struct boot boot,
+		   const struct transport_handlers *handlers, void *arg,
 		   struct transport **transport, struct error *error);
 void transport_close(struct transport *transport);
 

@@ -7,22 +7,14 @@
 
 #include <string.h>
 #include <sys/time.h>
-#include <time.h>
 
+#include "fpmd/clock.h"
 #include "fpmd/log.h"
 
 #define REPAIR_INTERVAL_MS 100
 #define REPAIR_LOG_INTERVAL_MS 10000
 #define MTU_WITHOUT_UPLINK 1500
 #define MTU_MIN 576
-
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* Says it, but not all the time if somebody does it again and again. */
 static void tell(struct kernel *kernel, bool first, enum repair_kind kind, size_t count)
@@ -35,7 +27,7 @@ static void tell(struct kernel *kernel, bool first, enum repair_kind kind, size_
 		[REPAIR_FORWARDING] = "forwarding of detours",
 	};
 	struct repair_log *log = &kernel->repair_logs[kind];
-	uint64_t now = now_ms();
+	uint64_t now = clock_ms();
 
 	if (!count || first)
 		return;
@@ -219,7 +211,7 @@ static void repair_later(struct kernel *kernel, uint64_t delay_ms)
 static void repair_due(struct kernel *kernel)
 {
 	unsigned int due = kernel->repair_due;
-	uint64_t now = now_ms();
+	uint64_t now = clock_ms();
 	struct error error, nft_error;
 	const char *problem = NULL;
 

@@ -9,31 +9,23 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include <linux/filter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 
+#include "fpmd/clock.h"
 #include "fpmd/kernel/nft_private.h"
 
 #define DELAY_MS 10	 /* others change several things at once */
 #define INTERVAL_MS 1000 /* between two calls of the caller's function, unless a table is gone */
 #define READS_MAX 256	 /* datagrams at once */
 
-static uint64_t now_ms(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
-}
-
 /* *urgent*: strays have nowhere to go. */
 static void change_note(struct nft *nft, bool urgent, const char *what, const char *name,
 			const char *done)
 {
-	uint64_t now = now_ms(), wait = DELAY_MS;
+	uint64_t now = clock_ms(), wait = DELAY_MS;
 	struct timeval delay;
 
 	if (!urgent && evtimer_pending(nft->watch_timer, NULL))
@@ -51,7 +43,7 @@ static void change_tell(evutil_socket_t fd, short events, void *arg)
 {
 	struct nft *nft = arg;
 
-	nft->changed_ms = now_ms();
+	nft->changed_ms = clock_ms();
 	nft->changed(nft->changed_arg, nft->changed_what);
 }
 

@@ -28,7 +28,8 @@ static void entry_take(uint8_t type, const uint8_t *wire)
 	switch (type) {
 	case DATAGRAM_HELLO:
 	case DATAGRAM_HELLO_ANSWER:
-		hello_decode(wire, &hello);
+		if (hello_decode(wire, &hello) != 0)
+			return;
 		hello_encode(&hello, again);
 		same(wire, again, HELLO_SIZE);
 		break;

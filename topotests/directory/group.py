@@ -74,8 +74,8 @@ class Member(Process):
         self.key_file = key_file
         self.start()
 
-    def start(self, expect="ready", lifetime_s=600):
-        self.start_process([NODE, self.address, self.key_file, str(lifetime_s)], expect)
+    def start(self, expect="ready", lifetime_s=600, clock_ms=0):
+        self.start_process([NODE, self.address, self.key_file, str(lifetime_s), str(clock_ms)], expect)
 
     def counter(self, name):
         return int(self.do("counter " + name).split()[1])

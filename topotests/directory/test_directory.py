@@ -220,6 +220,73 @@ def test_refused(group):
     assert group[3].get(4)["owner"] == address(2)
 
 
+HOUR_MS = 3600 * 1000
+YEAR_MS = 365 * 24 * HOUR_MS
+
+
+def check_published(group, owner, first):
+    """What *owner* publishes now all replicas take, and everybody finds; a port that is used again elsewhere, too."""
+    other = owner % len(group.members) + 1
+    group[owner].do("publish %d 50" % first)
+    group.settle(owner)
+    for member in group.members:
+        result = member.get(first, 50)
+        assert result["found"] == 50 and result["owner"] == address(owner), (member.number, result)
+    group[owner].do("withdraw %d 25" % first)
+    group[other].do("publish %d 25" % first)
+    group.settle(owner, other)
+    for member in group.members:
+        assert member.get(first, 25)["owner"] == address(other), member.number
+        assert member.get(first + 25, 25)["owner"] == address(owner), member.number
+
+
+@pytest.mark.parametrize("group", [5], indirect=True)
+def test_a_clock_jumps_while_it_runs(group):
+    epoch = group[3].states()[address(2)][1]
+    assert group[2].do("warning") == "warning none"
+    for step, offset_ms in enumerate([HOUR_MS, -HOUR_MS, -25 * YEAR_MS]):
+        group[2].do("clock %d" % offset_ms)
+        check_published(group, 2, 1000 * (step + 1))
+        counter = "clock-ahead-ms" if offset_ms > 0 else "clock-behind-ms"
+        assert abs(group[2].counter(counter) - abs(offset_ms)) < 1000
+        assert ("ahead of" if offset_ms > 0 else "behind") in group[2].do("warning")
+        assert group[3].do("warning") == "warning none"
+    group[2].do("clock 0")
+    assert group[2].do("warning") == "warning none"
+    # Nobody had to repeat or void anything for it.
+    assert group[3].states()[address(2)][1] == epoch
+    for member in group.members:
+        assert member.counter("version-ahead") == member.counter("clock-steps") == 0
+
+
+@pytest.mark.parametrize("group", [2, 5], indirect=True)
+def test_a_member_starts_with_a_wrong_clock(group):
+    """No clock that survives power off (1970), an hour off, once in another century: it publishes, is found and warned."""
+    last = len(group.members)
+    members = range(1, last + 1)
+    epoch = group[1].states()[address(last)][1]
+    steps = [60000 - int(time.time() * 1000), HOUR_MS, -HOUR_MS, 75 * YEAR_MS, 0]
+    for step, offset_ms in enumerate(steps):
+        group[last].kill()
+        group[last].start(clock_ms=offset_ms)
+        group.route(members, among=[last])
+        group.wait_ring(last)
+        # The ring counts the member from before its restart, too.
+        assert wait_for(lambda: group[1].states()[address(last)][1] > epoch)
+        epoch = group[1].states()[address(last)][1]
+        for owner in (last, 1):
+            check_published(group, owner, 1000 * (step + 1) + 100 * owner)
+        warned = [member.number for member in group.members if member.do("warning") != "warning none"]
+        if last > 2:
+            assert warned == ([last] if offset_ms else []), offset_ms
+            assert not offset_ms or group[last].counter("clock-steps") > 0
+        else:
+            # Of two nobody knows which one is right: both follow the later clock.
+            assert wait_for(lambda: sum(member.do("warning") != "warning none" for member in group.members) ==
+                            (1 if offset_ms else 0)), offset_ms
+        assert group[1].states()[address(last)][1] >= epoch
+
+
 @pytest.mark.parametrize("group", [(3, 6)], indirect=True)
 def test_ipv6_members(group):
     group[1].do("publish 0 200")
