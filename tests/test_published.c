@@ -321,5 +321,91 @@ START_TEST(alone)
 }
 END_TEST
 
+/* A server that keeps all records: the ring has one holder, nothing gets lost on the way. */
+static void keeper_make(void)
+{
+	struct ring_member keeper = {.id = 1024};
+
+	ring_build(&ring, &keeper, 1, 1, 1);
+	published.patience = 6;
+}
+
+START_TEST(a_server_is_given_time)
+{
+	keeper_make();
+	add(1, 10);
+	ck_assert_uint_eq(work(0, 1024), 1);
+	/* Not 50 ms, as with datagrams. */
+	ck_assert_uint_eq(published_next_ms(&published), 1600);
+	ck_assert_uint_eq(work(1600, 1024), 1);
+	ck_assert_uint_eq(published_next_ms(&published), 1600 + 3200);
+	published_hurry(&published);
+	ck_assert_uint_eq(work(1601, -1), 1);
+	ck_assert_uint_eq(published_next_ms(&published), UINT64_MAX);
+	published_free(&published);
+}
+END_TEST
+
+START_TEST(each_session_is_refreshed_in_turn)
+{
+	struct record_key third = key_make(3), first = key_make(1);
+	unsigned int times[11] = {0};
+
+	keeper_make();
+	for (uint32_t i = 1; i <= 10; i++)
+		add(i, 10);
+	ck_assert_uint_eq(work(0, -1), 10);
+	for (int round = 0; round < 5; round++) {
+		struct published_entry *entry;
+
+		published_refresh(&published, 1024, 2);
+		ck_assert_uint_eq(published.waiting, 2);
+		while ((entry = published_due(&published, 0)) != NULL) {
+			struct record_key key = entry->key;
+
+			times[entry->flow.client_port - 1]++;
+			published_sent(&published, entry, 0);
+			published_confirm(&published, &key, 10, 1024, false);
+		}
+		/* The one whose turn is next ends, so does one that had its turn. */
+		if (round == 0) {
+			published_end(&published, published_find(&published, &third));
+			published_end(&published, published_find(&published, &first));
+			ck_assert_uint_eq(work(0, -1), 2);
+		}
+	}
+	for (uint32_t i = 1; i <= 10; i++)
+		ck_assert_msg(times[i] == (i == 3   ? 0u
+					   : i == 2 ? 2u
+						    : 1u),
+			      "session %u: %u times", i, times[i]);
+	published_free(&published);
+	published_refresh(&published, 1024, 5);
+}
+END_TEST
+
+START_TEST(what_a_server_may_have_lost_is_sent_again)
+{
+	struct record_key ending = key_make(4), ended = key_make(5);
+
+	keeper_make();
+	for (uint32_t i = 1; i <= 10; i++)
+		add(i, 10);
+	work(0, -1);
+	published_end(&published, published_find(&published, &ended));
+	work(0, -1);
+	/* Deletions go on: it may have lost something else. */
+	published_end(&published, published_find(&published, &ending));
+	published_repeat(&published, 1024);
+	ck_assert_uint_eq(published.waiting, 9);
+	ck_assert_uint_eq(work(0, -1), 9);
+	ck_assert_uint_eq(published.live, 8);
+	ck_assert_uint_eq(published.ending, 0);
+	published_free(&published);
+}
+END_TEST
+
 UNIT_MAIN("published", until_confirmed, confirmation_must_fit, only_what_moved, ends_everywhere,
-	  new_epoch, each_session_is_on_one_page, alone, the_last_askers_are_remembered_once)
+	  new_epoch, each_session_is_on_one_page, alone, the_last_askers_are_remembered_once,
+	  a_server_is_given_time, each_session_is_refreshed_in_turn,
+	  what_a_server_may_have_lost_is_sent_again)

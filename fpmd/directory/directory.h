@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The directory: which member owns which session, and who the members are. It holds this host's
- * published sessions, a share of all hosts' records, and the sealed datagrams between members.
+ * published sessions, the sealed datagrams between members, and a share of all hosts' records or,
+ * with the Valkey engine, the connections to the server that keeps them.
  * Everything runs in the event loop; nothing here blocks. Handlers are called from the event loop,
  * never from inside a call, but for directory_close(), which calls none.
  */
@@ -10,6 +11,7 @@
 
 #include <event2/event.h>
 
+#include "fpmd/directory/engine.h"
 #include "fpmd/error.h"
 #include "fpmd/flow.h"
 
@@ -24,19 +26,21 @@ enum directory_answer {
 struct directory_result {
 	enum directory_answer answer;
 	struct in6_addr owner; /* FOUND: may be this host itself, or a host that is not reachable */
-	unsigned int messages; /* datagrams sent for this look-up, requests only */
+	unsigned int messages; /* requests sent for this look-up, to members and to a server */
 };
 
 typedef void directory_get_fn(void *arg, const struct directory_result *result);
 
 struct directory_options {
-	char key_file[256];    /* see directory_key_load() */
-	uint16_t port;	       /* UDP */
-	uint8_t replicas;      /* 1 to 3 */
-	uint16_t ring_members; /* at most so many members keep records; the same on all */
-	struct in6_addr local; /* this member's address: what datagrams come from */
-	uint32_t record_lifetime_s; /* records of an owner that was not heard of for so long are void */
-	uint32_t records_max;	    /* bound of the store */
+	char key_file[256];	     /* see directory_key_load() */
+	uint16_t port;		     /* UDP */
+	uint8_t replicas;	     /* 1 to 3 */
+	uint16_t ring_members;	     /* at most so many members keep records; the same on all */
+	struct in6_addr local;	     /* this member's address: what datagrams come from */
+	uint32_t record_lifetime_s;  /* records of an owner that was not heard of for so long are
+					void */
+	uint32_t records_max;	     /* bound of the store */
+	struct engine_valkey valkey; /* without a host: the one-hop engine */
 };
 
 enum directory_member_state {
@@ -59,21 +63,23 @@ struct directory_handlers {
 	void (*members_changed)(void *arg);
 	/* *member* got a segment of *flow* through our detour and has no such session. */
 	void (*refused)(void *arg, const struct in6_addr *member, const struct flow *flow);
-	/* Does this host's kernel know the session, any state but LISTEN and TIME_WAIT? 1: yes; 0: no;
-	 * -1: it cannot be found out. */
+	/* Does this host's kernel know the session, any state but LISTEN and TIME_WAIT? 1: yes; 0:
+	 * no; -1: it cannot be found out. */
 	int (*has_session)(void *arg, const struct flow *flow);
 };
 
-/* Could it be opened so, as far as options and key can tell? Returns 0, or -1 with *error* as below. */
+/* Could it be opened so, as far as options and key can tell? Returns 0, or -1 with *error* as
+ * below. */
 int directory_check(const struct directory_options *options, struct error *error);
 
 /*
- * Opens the socket on *options->local*, reads the key. On error nothing stays open and *error* names
- * cause and remedy (key missing, unreadable, readable by others, too short; address not local ...).
+ * Opens the socket on *options->local*, reads the key. On error nothing stays open and *error*
+ * names cause and remedy (key missing, unreadable, readable by others, too short; address not local
+ * ...).
  */
 int directory_open(struct event_base *base, const struct directory_options *options,
-		   const struct directory_handlers *handlers, void *arg, struct directory **directory,
-		   struct error *error);
+		   const struct directory_handlers *handlers, void *arg,
+		   struct directory **directory, struct error *error);
 void directory_close(struct directory *directory);
 
 /* The hosts of the member range that the routing table reaches now, without this host. */
@@ -94,9 +100,9 @@ bool directory_is_member(struct directory *directory, const struct in6_addr *add
 
 /*
  * publish: this host owns the session; sent to the replicas until they acknowledged, again when the
- * ring moves the record. withdraw: it ended; the record is deleted wherever it is still ours and of
- * this version. Both return at once. publish returns false if the session was published already,
- * or there is no memory.
+ * ring moves the record; or to the server, again before it expires there or may be lost. withdraw:
+ * it ended; the record is deleted wherever it is still ours and of this version. Both return at
+ * once. publish returns false if the session was published already, or there is no memory.
  */
 bool directory_publish(struct directory *directory, const struct flow *flow);
 void directory_withdraw(struct directory *directory, const struct flow *flow);
@@ -107,14 +113,15 @@ typedef void directory_session_fn(void *arg, const struct flow *flow, uint64_t a
 void directory_published_each(struct directory *directory, directory_session_fn *fn, void *arg);
 
 /*
- * Who owns the session? Asks the record's replicas, then, on a miss, every member once (each looks
- * into its own kernel). *fn* is called exactly once, from the event loop, within *deadline_ms*.
- * Fails (-1, fn is not called) when too many look-ups are outstanding.
+ * Who owns the session? Asks the record's replicas or the server, then, on a miss or without an
+ * answer, every member once (each looks into its own kernel). *fn* is called exactly once, from the
+ * event loop, within *deadline_ms*. Fails (-1, fn is not called) when too many look-ups are
+ * outstanding.
  */
 int directory_get(struct directory *directory, const struct flow *flow, unsigned int deadline_ms,
 		  directory_get_fn *fn, void *arg);
 
-/* A page of a member's sessions, as the member itself says. */
+/* A page of a member's sessions, as the member itself says: records do not tell flows. */
 struct directory_page {
 	enum directory_answer answer; /* FOUND, or TIMED_OUT: it did not answer, or is no member */
 	const struct flow *flows;     /* until the call returns */
@@ -135,6 +142,35 @@ int directory_bulk(struct directory *directory, const struct in6_addr *owner, ui
 /* Negative acknowledgement: tells *member* that its detour of *flow* met no session here. */
 void directory_refuse(struct directory *directory, const struct in6_addr *member,
 		      const struct flow *flow);
+
+/* The server or cluster that keeps the records. Texts last forever but for *error*. */
+struct directory_server {
+	const char *state; /* "ready" ... */
+	bool asked;	   /* false: look-ups ask all members meanwhile */
+	uint64_t since_ms_ago;
+	bool cluster;
+	uint16_t slots_served; /* of 16384 */
+	size_t nodes;
+	size_t nodes_ready;
+	char error[ERROR_TEXT_SIZE]; /* the last one and its remedy; empty: none since it was ready
+				      */
+	uint64_t error_ms_ago;
+};
+
+struct directory_server_node {
+	char host[ENGINE_HOST_SIZE];
+	uint16_t port;
+	uint16_t slots; /* that it is the primary of */
+	const char *role;
+	const char *state;
+};
+
+/* Returns false with the one-hop engine. */
+bool directory_server(struct directory *directory, struct directory_server *out);
+
+/* Up to *max* of its nodes; returns how many there are. */
+size_t directory_server_nodes(struct directory *directory, struct directory_server_node *out,
+			      size_t max);
 
 struct directory_counter {
 	const char *name; /* JSON key and CLI word */

@@ -14,7 +14,7 @@
 #include "fpmd/error.h"
 
 #define ENGINE_PATH_SIZE 256
-#define ENGINE_HOST_SIZE 254 /* a DNS name: RFC 1035, section 2.3.4 */
+#define ENGINE_HOST_SIZE 256 /* a name has 255 octets at most: RFC 1035, section 2.3.4 */
 #define ENGINE_USER_SIZE 64
 #define ENGINE_PREFIX_SIZE 33
 #define ENGINE_PREFIX_DEFAULT "holdfast"

@@ -40,7 +40,7 @@ static bool record_stands(const struct lookup *lookup)
 bool lookup_answer(struct lookup *lookup, uint16_t id, enum get_status status,
 		   const struct record *record, int owner_id)
 {
-	if (id >= MEMBERS_MAX || !member_bits_has(&lookup->asked, id) ||
+	if (id > MEMBER_KEEPER || !member_bits_has(&lookup->asked, id) ||
 	    member_bits_has(&lookup->missed, id) || lookup->claimed)
 		return false;
 	switch (status) {
@@ -97,6 +97,11 @@ static bool answered(const struct lookup *lookup, uint16_t id)
 	return member_bits_has(&lookup->missed, id) || member_bits_has(&lookup->record, id);
 }
 
+static bool has_keeper(const struct lookup *lookup)
+{
+	return lookup->replicas > 0 && lookup->replica[lookup->replicas - 1] == MEMBER_KEEPER;
+}
+
 /* Asks replicas as far as it is their turn. Returns false when it is time to ask all. */
 static bool ask_replicas(struct lookup *lookup, const struct lookup_view *view, uint64_t now_us,
 			 struct lookup_step *step)
@@ -109,6 +114,8 @@ static bool ask_replicas(struct lookup *lookup, const struct lookup_view *view, 
 
 	if (limit_us > LOOKUP_ALL_US)
 		limit_us = LOOKUP_ALL_US;
+	if (limit_us > LOOKUP_KEEPER_US && has_keeper(lookup))
+		limit_us = LOOKUP_KEEPER_US;
 	for (uint8_t i = 0; i < lookup->replicas; i++) {
 		uint16_t id = lookup->replica[i];
 
@@ -225,11 +232,15 @@ void lookup_next(struct lookup *lookup, const struct lookup_view *view, uint64_t
 		return;
 	}
 	if (record_stands(lookup) && (late || !lookup->asking_all)) {
-		if (late || !confirm(lookup, view, now_us, step))
-			finish(step, DIRECTORY_FOUND);
-		else if (step->wake_us > lookup->deadline_us)
+		bool asks = !late && confirm(lookup, view, now_us, step);
+
+		if (asks && step->wake_us > lookup->deadline_us)
 			step->wake_us = lookup->deadline_us;
-		return;
+		/* A server may be out of reach of the session's owner, with an older record. */
+		if (!asks && (late || view->too_many || !has_keeper(lookup)))
+			finish(step, DIRECTORY_FOUND);
+		if (asks || step->done)
+			return;
 	}
 	if (!lookup->asking_all && (late || !ask_replicas(lookup, view, now_us, step))) {
 		/* Floods of made-up segments must not become questions to everybody. */

@@ -13,6 +13,10 @@
  *             record counts after a short wait for claims, and not if its owner disowned it
  *   absent:   only when each member of the ring missed, and the ring is known entirely
  *
+ * If a server keeps the records it is the only replica. What it does not know, or does not answer,
+ * is asked of all members: its miss alone never proves absence. So is what it knows of an owner
+ * that does not answer: whoever has the session now may not reach the server.
+ *
  * A member that misses has looked into its records and into its kernel.
  */
 #ifndef HOLDFAST_DIRECTORY_LOOKUP_H
@@ -25,6 +29,7 @@
 
 #define LOOKUP_HEDGE_US 2000
 #define LOOKUP_ALL_US 50000	 /* silence of the replicas; half of the deadline if that is less */
+#define LOOKUP_KEEPER_US 20000	 /* the same of a server that keeps all records */
 #define LOOKUP_CLAIM_US 10000	 /* how long a record waits for claims */
 #define LOOKUP_CONFIRM_US 150000 /* less than a client takes to send again */
 #define LOOKUP_CONFIRM_REPEAT_US 10000

@@ -15,8 +15,13 @@
  * all hosts take the same ones, whatever they learned first. Each look-up has sets of so many bits.
  */
 #define MEMBERS_MAX 1024
-#define MEMBER_WORDS (MEMBERS_MAX / 64)
+#define MEMBER_WORDS (MEMBERS_MAX / 64 + 1)
 #define MEMBER_LOCAL 0
+/*
+ * No member: the server that keeps all records, if the engine is Valkey. In the ring's bits while
+ * it can be asked.
+ */
+#define MEMBER_KEEPER MEMBERS_MAX
 
 /* After this time without silence's end a member counts as silent. */
 #define MEMBER_SILENT_MS 3000

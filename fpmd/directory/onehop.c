@@ -43,6 +43,12 @@ static void rebuild_ring(struct directory *directory)
 	struct ring_member members[MEMBERS_MAX];
 	size_t count = 0;
 
+	if (directory->valkey != NULL) {
+		/* Of the server alone, whatever members there are. */
+		members[0] = (struct ring_member){.id = MEMBER_KEEPER};
+		ring_build(&directory->ring, members, 1, 1, 1);
+		return;
+	}
 	for (uint16_t id = 0; id < directory->members.count; id++) {
 		if (!member_in_ring(&directory->members, id))
 			continue;
@@ -202,6 +208,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	}
 	store_expire(directory->store, now_ms, 4096);
 	sweep_moved(directory, now_ms);
+	if (directory->valkey != NULL)
+		valkey_records_tick(directory, now_ms);
 }
 
 static void on_message(void *arg, uint16_t member, uint8_t type, const uint8_t *entries,
@@ -334,6 +342,8 @@ int directory_check(const struct directory_options *options, struct error *error
 		return error_set(error, "directory: no local member address; set `local-member`");
 	status = directory_key_load(options->key_file, &keys, error);
 	sodium_memzero(&keys, sizeof(keys));
+	if (status == 0 && options->valkey.host[0] != '\0')
+		status = valkey_records_check(options, error);
 	return status;
 }
 
@@ -385,6 +395,10 @@ int directory_open(struct event_base *base, const struct directory_options *opti
 		directory_close(directory);
 		return -1;
 	}
+	if (options->valkey.host[0] != '\0' && valkey_records_open(directory, error) != 0) {
+		directory_close(directory);
+		return -1;
+	}
 	rebuild_ring(directory);
 	*out = directory;
 	return 0;
@@ -395,6 +409,7 @@ void directory_close(struct directory *directory)
 	if (directory == NULL)
 		return;
 	transport_close(directory->transport);
+	valkey_close(directory->valkey);
 	onehop_get_close(directory);
 	onehop_bulk_close(directory);
 	if (directory->tick != NULL)
@@ -549,6 +564,8 @@ size_t directory_counters(struct directory *directory, struct directory_counter 
 		{"store-full", "puts that found no room", directory->counters.full},
 		{"not-owner", "puts, deletes and claims for a session of somebody else",
 		 directory->counters.not_owner},
+		{"other-engine", "puts and deletes refused: only a server keeps records here",
+		 directory->counters.other_engine},
 		{"swept", "records dropped after the ring moved them", directory->counters.swept},
 		{"records", "records of others in the store", store_records(directory->store)},
 		{"tombstones", "deleted records remembered", store_tombstones(directory->store)},
@@ -589,5 +606,7 @@ size_t directory_counters(struct directory *directory, struct directory_counter 
 
 	for (size_t i = 0; i < count && i < max; i++)
 		out[i] = all[i];
-	return count < max ? count : max;
+	if (count >= max)
+		return max;
+	return count + valkey_records_counters(directory, out + count, max - count);
 }

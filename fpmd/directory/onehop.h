@@ -6,6 +6,7 @@
  *   onehop_records.c  own sessions to the replicas, others' records into the store
  *   onehop_get.c      look-ups, and answers to those of others
  *   onehop_bulk.c     a member's sessions in pages
+ *   valkey_records.c  the Valkey engine: a server keeps the records, the rest is the same
  */
 #ifndef HOLDFAST_DIRECTORY_ONEHOP_H
 #define HOLDFAST_DIRECTORY_ONEHOP_H
@@ -21,6 +22,7 @@
 #include "fpmd/directory/ring.h"
 #include "fpmd/directory/store.h"
 #include "fpmd/directory/transport.h"
+#include "fpmd/directory/valkey.h"
 
 #define LOOKUPS_MAX 65536
 #define DISBELIEFS 4096
@@ -77,6 +79,11 @@ struct directory {
 	size_t bulk_count;
 	uint64_t bulk_request;
 
+	struct valkey *valkey; /* NULL: the one-hop engine */
+	enum valkey_state keeper_state;
+	uint64_t refreshed_ms; /* when it was looked last at what is about to expire */
+	uint64_t refresh_owed;
+
 	struct {
 		uint64_t published, withdrawn, puts_sent, deletes_sent, confirmed;
 		uint64_t puts_taken, deletes_taken, superseded, ahead, full, not_owner, swept;
@@ -84,6 +91,8 @@ struct directory {
 		uint64_t answers_late, refuses_sent, refuses_taken, malformed, ring_changes;
 		uint64_t members_left_out, boots, clock_steps, pages_asked, pages_repeated,
 			pages_given;
+		uint64_t keeper_gets, keeper_hits, keeper_failed, keeper_superseded, keeper_full;
+		uint64_t keeper_restarts, refreshed, other_engine;
 	} counters;
 };
 
@@ -105,10 +114,24 @@ void onehop_get_work(struct directory *directory);    /* starts the fresh ones *
 void onehop_get_advance(struct directory *directory); /* the ring changed */
 void onehop_take_get(struct directory *directory, uint16_t member, const uint8_t *wire);
 void onehop_take_answer(struct directory *directory, uint16_t member, const uint8_t *wire);
+void onehop_take_keeper_answer(struct directory *directory, const struct get_answer *answer);
 void onehop_bulk_close(struct directory *directory);
 void onehop_take_bulk(struct directory *directory, uint16_t member, const uint8_t *wire);
 void onehop_take_bulk_flow(struct directory *directory, uint16_t member, const uint8_t *wire);
 void onehop_take_bulk_end(struct directory *directory, uint16_t member, const uint8_t *wire);
 void onehop_take_refuse(struct directory *directory, uint16_t member, const uint8_t *wire);
+
+/* valkey_records.c; but for check and open only if directory->valkey is there. */
+int valkey_records_check(const struct directory_options *options, struct error *error);
+int valkey_records_open(struct directory *directory, struct error *error);
+bool valkey_records_usable(const struct directory *directory);
+void valkey_records_tick(struct directory *directory, uint64_t now_ms);
+/* How many puts and deletes may be sent now. */
+size_t valkey_records_room(const struct directory *directory);
+void valkey_records_send(struct directory *directory, const struct published_entry *entry);
+/* 0: onehop_take_keeper_answer() will be called; -1: it cannot be asked. */
+int valkey_records_get(struct directory *directory, const struct record_key *key, uint64_t request);
+size_t valkey_records_counters(const struct directory *directory, struct directory_counter *out,
+			       size_t max);
 
 #endif

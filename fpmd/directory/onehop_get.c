@@ -71,7 +71,8 @@ static bool answer_flow(struct directory *directory, const struct flow *flow,
 	int own = entry != NULL && !entry->ending &&
 		  !(stored && answer->record.version > entry->version);
 
-	if (!own && directory->handlers.has_session != NULL)
+	/* With a server no record here tells that a newer session has the port: only the kernel. */
+	if ((!own || directory->valkey != NULL) && directory->handlers.has_session != NULL)
 		own = directory->handlers.has_session(directory->arg, flow);
 	if (own < 0)
 		return false;
@@ -145,7 +146,7 @@ static bool advance(struct pending *pending)
 	struct lookup_step step;
 	uint8_t wire[GET_SIZE];
 	uint64_t now_us = clock_us();
-	bool local;
+	bool at_once;
 
 	get_encode(&(struct get){.request = pending->request, .flow = pending->flow}, wire);
 	do {
@@ -167,7 +168,13 @@ static bool advance(struct pending *pending)
 			finish(pending, &step);
 			return true;
 		}
-		local = false;
+		at_once = false;
+		if (step.any && member_bits_has(&step.ask, MEMBER_KEEPER) &&
+		    valkey_records_get(directory, &pending->key, pending->request) != 0) {
+			take_answer(pending, MEMBER_KEEPER,
+				    &(struct get_answer){.status = GET_MISS});
+			at_once = true;
+		}
 		for (uint16_t id = 0; step.any && id < directory->members.count; id++) {
 			struct get_answer answer = {0};
 
@@ -178,13 +185,13 @@ static bool advance(struct pending *pending)
 				directory->counters.requests++;
 				continue;
 			}
-			local = true;
+			at_once = true;
 			if (answer_flow(directory, &pending->flow, &pending->key, &answer))
 				take_answer(pending, MEMBER_LOCAL, &answer);
 			else
-				local = false;
+				at_once = false;
 		}
-	} while (local);
+	} while (at_once);
 	if (step.wake_us > now_us) {
 		uint64_t wait_us = step.wake_us - now_us;
 		struct timeval wait = {.tv_sec = (time_t)(wait_us / 1000000),
@@ -296,6 +303,18 @@ void onehop_take_get(struct directory *directory, uint16_t member, const uint8_t
 	get_answer_encode(&answer, out);
 	transport_send(directory->transport, member, DATAGRAM_GET_ANSWER, out);
 	directory->counters.answers_given++;
+}
+
+void onehop_take_keeper_answer(struct directory *directory, const struct get_answer *answer)
+{
+	struct pending *pending = directory->pending[answer->request & (LOOKUPS_MAX - 1)];
+
+	if (pending == NULL || pending->request != answer->request || !pending->started) {
+		directory->counters.answers_late++;
+		return;
+	}
+	take_answer(pending, MEMBER_KEEPER, answer);
+	advance(pending);
 }
 
 void onehop_take_answer(struct directory *directory, uint16_t member, const uint8_t *wire)

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Own sessions to the replicas, and others' records into the store. Runs in the event loop. Only
- * the authenticated owner puts or deletes a record.
+ * Own sessions to the replicas or to the server, and others' records into the store. Runs in the
+ * event loop. Only the authenticated owner puts or deletes a record.
  */
 #include "fpmd/directory/onehop.h"
 
 #include <string.h>
+
+#include "fpmd/log.h"
 
 void onehop_pump_soon(struct directory *directory)
 {
@@ -24,6 +26,10 @@ static void send_entry(struct directory *directory, const struct published_entry
 	uint8_t wire[RECORD_SIZE];
 
 	_Static_assert(RECORD_SIZE >= ACK_SIZE, "buffer");
+	if (directory->valkey != NULL) {
+		valkey_records_send(directory, entry);
+		return;
+	}
 	if (entry->ending)
 		ack_encode(&ack, wire);
 	else
@@ -46,9 +52,19 @@ void onehop_on_pump(evutil_socket_t fd, short what, void *arg)
 	uint64_t now_ms = clock_ms();
 	struct published_entry *entry;
 	struct timeval pause = {0};
+	size_t budget = PUMP_ENTRIES;
 	uint64_t next_ms;
 
-	for (size_t i = 0; i < PUMP_ENTRIES; i++) {
+	if (directory->valkey != NULL) {
+		size_t room = valkey_records_room(directory);
+
+		/* It goes on when the server is back. */
+		if (!valkey_records_usable(directory))
+			return;
+		if (room < budget)
+			budget = room;
+	}
+	for (size_t i = 0; i < budget; i++) {
 		entry = published_due(&directory->published, now_ms);
 		if (entry == NULL)
 			break;
@@ -141,6 +157,20 @@ void directory_published_each(struct directory *directory, directory_session_fn 
 	}
 }
 
+static bool kept_elsewhere(struct directory *directory, uint16_t member)
+{
+	char text[ADDRESS_TEXT_SIZE];
+
+	if (directory->valkey == NULL)
+		return false;
+	if (directory->counters.other_engine++ == 0)
+		log_warn(
+			"directory: member %s sends its records to this one, which keeps none: give "
+			"all members the same `directory engine`",
+			address_text(&directory->members.member[member].address, text));
+	return true;
+}
+
 static void send_ack(struct directory *directory, uint16_t member, uint8_t type,
 		     const struct record_key *key, uint64_t version, enum ack_status status)
 {
@@ -181,7 +211,9 @@ void onehop_take_put(struct directory *directory, uint16_t member, const uint8_t
 		directory->counters.not_owner++;
 		return;
 	}
-	if (!onehop_version_ahead(directory, record.version)) {
+	if (kept_elsewhere(directory, member)) {
+		status = ACK_FULL;
+	} else if (!onehop_version_ahead(directory, record.version)) {
 		status = count_status(directory, store_put(directory->store, &record, clock_ms()));
 		directory->counters.puts_taken += status == ACK_DONE;
 	} else {
@@ -198,6 +230,10 @@ void onehop_take_delete(struct directory *directory, uint16_t member, const uint
 
 	if (ack_decode(wire, &ack) != 0 || ack.status != ACK_DONE) {
 		directory->counters.malformed++;
+		return;
+	}
+	if (kept_elsewhere(directory, member)) {
+		send_ack(directory, member, DATAGRAM_DELETE_ACK, &ack.key, ack.version, ACK_DONE);
 		return;
 	}
 	if (onehop_version_ahead(directory, ack.version)) {

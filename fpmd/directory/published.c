@@ -56,6 +56,8 @@ static void order_remove(struct published *published, struct published_entry *en
 {
 	if (published->page_end == entry)
 		published->page_end = entry->older;
+	if (published->refresh_next == entry)
+		published->refresh_next = entry->newer;
 	if (entry->older != NULL)
 		entry->older->newer = entry->newer;
 	else
@@ -261,6 +263,8 @@ void published_sent(struct published *published, struct published_entry *entry, 
 	}
 	if (entry->tries < UINT8_MAX)
 		entry->tries++;
+	if (entry->tries < published->patience)
+		entry->tries = (uint8_t)published->patience;
 	level = (int8_t)(entry->tries < PUBLISHED_LEVELS ? entry->tries : PUBLISHED_LEVELS - 1);
 	entry->due_ms = now_ms + ((uint64_t)PUBLISHED_BACKOFF_MS << (level - 1));
 	queue_add(published, entry, level);
@@ -322,6 +326,41 @@ void published_forget(struct published *published, uint16_t id, bool gone)
 			}
 			break;
 		}
+	}
+}
+
+static void entry_repeat(struct published *published, struct published_entry *entry, uint16_t id)
+{
+	for (size_t i = 0; i < entry->holders; i++) {
+		if (entry->holder[i] != id || !(entry->confirmed & 1u << i))
+			continue;
+		entry->confirmed &= (uint8_t) ~(1u << i);
+		entry_schedule(published, entry);
+	}
+}
+
+void published_repeat(struct published *published, uint16_t id)
+{
+	struct published_entry *entry;
+
+	for (entry = published->oldest; entry != NULL; entry = entry->newer) {
+		if (!entry->ending)
+			entry_repeat(published, entry, id);
+	}
+}
+
+void published_refresh(struct published *published, uint16_t id, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct published_entry *entry = published->refresh_next;
+
+		if (entry == NULL)
+			entry = published->oldest;
+		if (entry == NULL)
+			return;
+		published->refresh_next = entry->newer;
+		if (!entry->ending)
+			entry_repeat(published, entry, id);
 	}
 }
 

@@ -54,6 +54,9 @@ struct published {
 	size_t live;
 	size_t ending;
 	size_t waiting; /* entries with work left */
+	/* Entries that were sent wait at this level at least: 0 if what is sent may get lost. */
+	int8_t patience;
+	struct published_entry *refresh_next; /* whose turn it is; NULL: the first one's */
 };
 
 void published_free(struct published *published);
@@ -103,6 +106,15 @@ bool published_confirm(struct published *published, const struct record_key *key
 
 /* The member lost its records (restart) or its place (*gone*). */
 void published_forget(struct published *published, uint16_t id, bool gone);
+
+/* Holder *id* may have lost records: it is sent all live ones again, deletions go on. */
+void published_repeat(struct published *published, uint16_t id);
+
+/*
+ * The records of the next *count* live entries, in turn, are due again at holder *id*, if they are
+ * not waiting anyway: they are about to expire there.
+ */
+void published_refresh(struct published *published, uint16_t id, size_t count);
 
 /*
  * The live flows after *cursor* (0: from the first one), *max* at most; returns how many. *cursor*
