@@ -95,6 +95,7 @@ static struct directory_options directory_options(const struct settings *s)
 	};
 
 	memcpy(options.key_file, s->key_file, sizeof(options.key_file));
+	options.valkey = s->valkey;
 	return options;
 }
 
@@ -194,13 +195,18 @@ static void start(struct daemon *d)
 		 pins_count(&d->pins));
 }
 
-static bool needs_restart(const struct settings *old, const struct settings *new)
+static bool needs_new_directory(const struct settings *old, const struct settings *new)
 {
-	return memcmp(old->local_members, new->local_members, sizeof(old->local_members)) ||
-	       strcmp(old->key_file, new->key_file) || old->directory_port != new->directory_port ||
+	return strcmp(old->key_file, new->key_file) || old->directory_port != new->directory_port ||
 	       old->directory_replicas != new->directory_replicas ||
 	       old->ring_members != new->ring_members ||
 	       old->record_lifetime_s != new->record_lifetime_s ||
+	       !engine_valkey_equal(&old->valkey, &new->valkey);
+}
+
+static bool needs_new_kernel(const struct settings *old, const struct settings *new)
+{
+	return memcmp(old->local_members, new->local_members, sizeof(old->local_members)) ||
 	       old->tunnel_port != new->tunnel_port || old->tunnel_vni != new->tunnel_vni ||
 	       old->mark_owner_mask != new->mark_owner_mask ||
 	       old->mark_stray_bit != new->mark_stray_bit ||
@@ -265,6 +271,52 @@ static void reopen(struct daemon *d, const struct settings *settings)
 		d->settings = *settings;
 }
 
+/* The same if it takes a new directory only: segments, detours and sessions go on as they are. */
+static void reopen_directory(struct daemon *d, const struct settings *settings)
+{
+	const struct directory_options options = directory_options(settings);
+	const struct settings last = d->running;
+	struct error error, ignored;
+	struct flow *flows;
+	size_t count;
+	bool failed;
+
+	if (directory_check(&options, &error)) {
+		tell_unchanged(d, error.text);
+		return;
+	}
+	flows = sessions_published(d, &count);
+	if (!flows) {
+		tell_unchanged(d, "no memory");
+		return;
+	}
+	log_info("the configuration changed: opening the directory anew");
+	rescue_abandon(d);
+	directory_close(d->directory);
+	d->directory = NULL;
+	d->settings = *settings;
+	failed = open_directory(d, &error);
+	if (failed) {
+		tell_unchanged(d, error.text);
+		d->settings = last;
+		if (open_directory(d, &ignored)) {
+			daemon_problem(d, PROBLEM_DIRECTORY, "%s", error.text);
+			close_both(d, KERNEL_KEEP_ALL);
+			d->settings = *settings;
+			free(flows);
+			return;
+		}
+	}
+	for (size_t i = 0; i < count; i++)
+		directory_publish(d->directory, &flows[i]);
+	free(flows);
+	members_apply(d);
+	if (failed)
+		return;
+	d->running = d->settings;
+	vips_look(d, VIPS_CONFIGURED);
+}
+
 static void on_config(void *arg, const Holdfast__Config *config)
 {
 	struct daemon *d = arg;
@@ -301,8 +353,10 @@ static void on_config(void *arg, const Holdfast__Config *config)
 	daemon_problem(d, PROBLEM_CONFIG, NULL);
 	d->configured = true;
 
-	if (daemon_running(d) && needs_restart(&d->running, &settings)) {
+	if (daemon_running(d) && needs_new_kernel(&d->running, &settings)) {
 		reopen(d, &settings);
+	} else if (daemon_running(d) && needs_new_directory(&d->running, &settings)) {
+		reopen_directory(d, &settings);
 	} else if (daemon_running(d)) {
 		d->running = d->settings = settings;
 		vips_look(d, VIPS_CONFIGURED);

@@ -27,7 +27,7 @@
 	COUNTER(strays_tunnelled, "strays-tunnelled",                                              \
 		"segments that came by a detour and met no session")                               \
 	COUNTER(strays_unexpected, "strays-unexpected",                                            \
-		"held segments that can belong to no session of a prefix")                                   \
+		"held segments that can belong to no session of a prefix")                         \
 	COUNTER(lookups, "lookups", "look-ups for strays")                                         \
 	COUNTER(lookup_messages, "lookup-messages", "datagrams sent for them")                     \
 	COUNTER(lookups_found, "lookups-found", "answered with an owner")                          \
@@ -81,11 +81,11 @@ enum problem {
 
 struct vip {
 	struct in6_addr address;
-	bool local;	 /* the address is on a device here */
-	bool served;	 /* in the kernel's set: local, or held for sessions that are left */
+	bool local;  /* the address is on a device here */
+	bool served; /* in the kernel's set: local, or held for sessions that are left */
 	uint64_t sessions;
-	uint64_t left_ms;    /* when the address went from here; 0: it did not */
-	uint64_t checked_ms; /* when it was last looked at whether the host translates it */
+	uint64_t left_ms;     /* when the address went from here; 0: it did not */
+	uint64_t checked_ms;  /* when it was last looked at whether the host translates it */
 	struct error refused; /* why it is not served; empty: nothing speaks against it */
 };
 
@@ -192,6 +192,8 @@ void sessions_event(void *d, const struct flow *flow, enum kernel_session_event 
 void sessions_lost(void *d);
 int sessions_has(void *d, const struct flow *flow);
 void sessions_tick(struct daemon *d);
+/* All published flows, to be freed. NULL: no memory. */
+struct flow *sessions_published(struct daemon *d, size_t *count);
 /* Withdraws the sessions of addresses that are no VIP any more. */
 void sessions_forget_foreign(struct daemon *d);
 

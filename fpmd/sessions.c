@@ -78,8 +78,7 @@ static void collect(void *arg, const struct flow *flow, uint64_t age_ms)
 		list->flows[list->count++] = *flow;
 }
 
-/* All published flows, to be freed. NULL: no memory. */
-static struct flow *published_flows(struct daemon *d, size_t *count)
+struct flow *sessions_published(struct daemon *d, size_t *count)
 {
 	struct flow_list list = {.max = directory_published_count(d->directory)};
 
@@ -93,7 +92,7 @@ static struct flow *published_flows(struct daemon *d, size_t *count)
 void sessions_forget_foreign(struct daemon *d)
 {
 	size_t count;
-	struct flow *flows = published_flows(d, &count);
+	struct flow *flows = sessions_published(d, &count);
 
 	if (!flows) {
 		log_error("sessions: no memory to withdraw those of a removed prefix");
@@ -122,7 +121,7 @@ void sessions_lost(void *arg)
 
 	d->counters.sessions_resynced++;
 	log_warn("sessions: events were lost: the socket table is read again");
-	flows = published_flows(d, &count);
+	flows = sessions_published(d, &count);
 	if (!flows) {
 		log_error("sessions: no memory to find those that ended");
 	} else {

@@ -12,6 +12,7 @@
 #include "fpmd/daemon.h"
 
 #define COUNTERS_MAX 128
+#define SERVER_NODES_MAX 256
 
 static void add_text(json_object *o, const char *key, const char *text)
 {
@@ -367,12 +368,52 @@ static json_object *counters_flat(json_object *root)
 
 /* Directory */
 
+static json_object *server_json(struct daemon *d)
+{
+	static struct directory_server_node nodes[SERVER_NODES_MAX];
+	json_object *root = json_object_new_object(), *list = json_object_new_array();
+	const struct engine_valkey *configured = &d->settings.valkey;
+	struct directory_server server;
+	size_t count;
+
+	add_text(root, "host", configured->host);
+	add_number(root, "port", configured->port);
+	add_text(root, "prefix", configured->prefix);
+	add_bool(root, "tls", configured->tls);
+	if (!daemon_running(d) || !directory_server(d->directory, &server))
+		return root;
+	add_text(root, "state", server.state);
+	add_number(root, "sinceMsec", server.since_ms_ago);
+	add_bool(root, "asked", server.asked);
+	add_bool(root, "cluster", server.cluster);
+	if (server.cluster)
+		add_number(root, "slotsServed", server.slots_served);
+	if (server.error[0]) {
+		add_text(root, "lastError", server.error);
+		add_number(root, "lastErrorMsec", server.error_ms_ago);
+	}
+	count = directory_server_nodes(d->directory, nodes, SERVER_NODES_MAX);
+	for (size_t i = 0; i < count && i < SERVER_NODES_MAX; i++) {
+		json_object *o = json_object_new_object();
+
+		add_text(o, "host", nodes[i].host);
+		add_number(o, "port", nodes[i].port);
+		add_text(o, "role", nodes[i].role);
+		add_text(o, "state", nodes[i].state);
+		add_number(o, "slots", nodes[i].slots);
+		json_object_array_add(list, o);
+	}
+	json_object_object_add(root, "nodes", list);
+	return root;
+}
+
 static json_object *directory_json(struct daemon *d)
 {
 	json_object *root = json_object_new_object();
 	struct error warning;
+	bool valkey = d->settings.valkey.host[0];
 
-	add_text(root, "engine", "one-hop");
+	add_text(root, "engine", valkey ? "valkey" : "one-hop");
 	add_number(root, "port", d->settings.directory_port);
 	add_number(root, "replicas", d->settings.directory_replicas);
 	add_number(root, "ringMembersMax", d->settings.ring_members);
@@ -382,6 +423,8 @@ static json_object *directory_json(struct daemon *d)
 		add_text(root, "problem", d->problems[PROBLEM_DIRECTORY]);
 	if (daemon_running(d) && directory_warning(d->directory, &warning))
 		add_text(root, "warning", warning.text);
+	if (valkey)
+		json_object_object_add(root, "server", server_json(d));
 	json_object_object_add(root, "counters", directory_counters_json(d));
 	return root;
 }
@@ -392,16 +435,56 @@ static json_object *directory_flat(json_object *root)
 	return json_object_get(root);
 }
 
+static void server_text(FILE *f, json_object *server)
+{
+	json_object *nodes = list_of(server, "nodes");
+
+	fprintf(f, "  server %s port %llu", text_of(server, "host"),
+		(unsigned long long)number_of(server, "port"));
+	if (!nodes) {
+		fprintf(f, "\n");
+		return;
+	}
+	fprintf(f, ": %s since ", text_of(server, "state"));
+	print_duration(f, number_of(server, "sinceMsec"));
+	if (list_of(server, "slotsServed"))
+		fprintf(f, ", a cluster with a primary for %llu of 16384 slots",
+			(unsigned long long)number_of(server, "slotsServed"));
+	fprintf(f, "\n");
+	if (!json_object_get_boolean(list_of(server, "asked")))
+		fprintf(f,
+			"%% it cannot be asked: look-ups ask all members, sessions are published "
+			"when it is back\n");
+	if (list_of(server, "lastError")) {
+		fprintf(f, "%% ");
+		print_duration(f, number_of(server, "lastErrorMsec"));
+		fprintf(f, " ago: %s\n", text_of(server, "lastError"));
+	}
+	for (size_t i = 0; i < json_object_array_length(nodes); i++) {
+		json_object *o = json_object_array_get_idx(nodes, i);
+
+		fprintf(f, "  node %s port %llu: %s, %s, %llu slots\n", text_of(o, "host"),
+			(unsigned long long)number_of(o, "port"), text_of(o, "role"),
+			text_of(o, "state"), (unsigned long long)number_of(o, "slots"));
+	}
+}
+
 static void directory_text(FILE *f, json_object *root)
 {
-	fprintf(f, "Directory engine %s, UDP port %llu, %llu replicas, key file %s: %s\n",
-		text_of(root, "engine"), (unsigned long long)number_of(root, "port"),
-		(unsigned long long)number_of(root, "replicas"), text_of(root, "keyFile"),
+	json_object *server = list_of(root, "server");
+
+	fprintf(f, "Directory engine %s, UDP port %llu, ", text_of(root, "engine"),
+		(unsigned long long)number_of(root, "port"));
+	if (!server)
+		fprintf(f, "%llu replicas, ", (unsigned long long)number_of(root, "replicas"));
+	fprintf(f, "key file %s: %s\n", text_of(root, "keyFile"),
 		json_object_get_boolean(list_of(root, "running")) ? "running" : "not running");
 	if (list_of(root, "problem"))
 		fprintf(f, "%% %s\n", text_of(root, "problem"));
 	if (list_of(root, "warning"))
 		fprintf(f, "%% %s\n", text_of(root, "warning"));
+	if (server)
+		server_text(f, server);
 	counter_group_text(f, list_of(root, "counters"));
 }
 

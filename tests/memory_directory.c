@@ -34,8 +34,10 @@ struct directory {
 	unsigned int gets, refusals;
 	struct in6_addr refused_member;
 	struct flow refused_flow;
+	struct directory_server server;
 };
 
+static unsigned int opened;
 static const char *fail_open;
 static bool fail_once;
 
@@ -85,6 +87,7 @@ int directory_open(struct event_base *base, const struct directory_options *opti
 	directory->member[0] = (struct directory_member){
 		.address = options->local, .state = MEMBER_IN_RING, .epoch = 1, .local = true};
 	directory->members = 1;
+	opened++;
 	*out = directory;
 	return 0;
 }
@@ -332,4 +335,34 @@ unsigned int memory_directory_refusals(struct directory *directory, struct in6_a
 unsigned int memory_directory_gets(struct directory *directory)
 {
 	return directory->gets;
+}
+
+unsigned int memory_directory_opened(void)
+{
+	return opened;
+}
+
+void memory_directory_server(struct directory *directory, const struct directory_server *server)
+{
+	directory->server = *server;
+}
+
+bool directory_server(struct directory *directory, struct directory_server *out)
+{
+	*out = directory->server;
+	return out->state != NULL;
+}
+
+size_t directory_server_nodes(struct directory *directory, struct directory_server_node *out,
+			      size_t max)
+{
+	if (directory->server.state == NULL)
+		return 0;
+	if (max > 0)
+		out[0] = (struct directory_server_node){.host = "10.0.0.8",
+							.port = 6380,
+							.slots = 16384,
+							.role = "primary",
+							.state = "ready"};
+	return 1;
 }

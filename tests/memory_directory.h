@@ -35,4 +35,10 @@ unsigned int memory_directory_refusals(struct directory *directory, struct in6_a
 				       struct flow *flow);
 unsigned int memory_directory_gets(struct directory *directory);
 
+/* How often one was opened. */
+unsigned int memory_directory_opened(void);
+
+/* What directory_server() says from now on; there is one node then. */
+void memory_directory_server(struct directory *directory, const struct directory_server *server);
+
 #endif

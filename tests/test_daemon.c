@@ -162,12 +162,6 @@ START_TEST(a_change_that_reopens_keeps_the_pins)
 	begin_running();
 	detour(1, OWNER_1);
 	detour(2, OWNER_2);
-	config.directory_port = 8000;
-	config_send();
-	ck_assert(daemon_running(d));
-	ck_assert_int_eq(kernel_mock_kept(), KERNEL_KEEP_ALL);
-	ck_assert_uint_eq(pin_of(1), owner_id(OWNER_1));
-
 	config.tunnel_port = 4791;
 	config_send();
 	ck_assert(daemon_running(d));
@@ -183,6 +177,116 @@ START_TEST(a_change_that_reopens_keeps_the_pins)
 	ck_assert_int_eq(kernel_mock_kept(), KERNEL_KEEP_ALL);
 	ck_assert_uint_eq(pin_of(1), owner_id(OWNER_1));
 	ck_assert_uint_eq(pin_of(2), owner_id(OWNER_2));
+	end();
+}
+END_TEST
+
+START_TEST(a_change_of_the_directory_leaves_the_kernel_alone)
+{
+	static Holdfast__Valkey server;
+	struct flow flow = unit_flow(3);
+	struct directory_member members[4];
+	struct kernel *kernel;
+
+	begin_running();
+	kernel = kernel_mock_open();
+	detour(1, OWNER_1);
+	kernel_mock_session_open(&flow);
+	for (int change = 0; change < 6; change++) {
+		switch (change) {
+		case 0:
+			config.directory_port = 8000;
+			break;
+		case 1:
+			config.directory_replicas = 2;
+			break;
+		case 2:
+			config.ring_members = 64;
+			break;
+		case 3:
+			config.record_lifetime_s = 60;
+			break;
+		case 4:
+			server = (Holdfast__Valkey)HOLDFAST__VALKEY__INIT;
+			server.host = (char *)"10.0.0.7";
+			server.port = 6379;
+			server.prefix = (char *)"holdfast";
+			config.valkey = &server;
+			break;
+		case 5:
+			config.directory_key_file = (char *)"/etc/frr/other.key";
+			/* At the same time: nothing of it may be left out. */
+			config.n_vips = 2;
+			break;
+		}
+		config_send();
+		ck_assert_str_eq(status_text, "");
+		ck_assert_uint_eq(memory_directory_opened(), (unsigned int)change + 2);
+		ck_assert_ptr_eq(kernel_mock_open(), kernel);
+		ck_assert_uint_eq(pin_of(1), owner_id(OWNER_1));
+		ck_assert(directory_published(d->directory, &flow));
+		ck_assert_uint_eq(directory_members(d->directory, members, 4), 3);
+		ck_assert_uint_eq(d->vips[0].sessions, 1);
+	}
+	ck_assert_str_eq(d->running.valkey.host, "10.0.0.7");
+	ck_assert_uint_eq(d->vip_count, 2);
+	/* What ends is withdrawn, though another directory published it. */
+	kernel_mock_session_close(&flow, MOCK_END_GONE);
+	run();
+	ck_assert(!directory_published(d->directory, &flow));
+	ck_assert_uint_eq(d->vips[0].sessions, 0);
+
+	/* Neither the new one nor the last one opens: it is tried again, with the new one. */
+	memory_directory_fail_open("no");
+	config.valkey = NULL;
+	config_send();
+	ck_assert(!daemon_running(d));
+	ck_assert_int_eq(kernel_mock_kept(), KERNEL_KEEP_ALL);
+	memory_directory_fail_open(NULL);
+	pass(2100);
+	ck_assert(daemon_running(d));
+	ck_assert_str_eq(d->running.valkey.host, "");
+	ck_assert_uint_eq(pin_of(1), owner_id(OWNER_1));
+	end();
+}
+END_TEST
+
+START_TEST(the_server_that_keeps_the_records_is_shown)
+{
+	struct directory_server server = {.state = "ready", .asked = true, .since_ms_ago = 5000};
+	Holdfast__Valkey wire = HOLDFAST__VALKEY__INIT;
+	json_object *root, *o;
+
+	begin_running();
+	ck_assert_ptr_nonnull(strstr(show(HOLDFAST__SHOW_REQUEST__TOPIC__DIRECTORY, false),
+				     "engine one-hop, UDP port 7939, 3 replicas"));
+	wire.host = (char *)"10.0.0.7";
+	wire.port = 6379;
+	wire.prefix = (char *)"holdfast";
+	config.valkey = &wire;
+	config_send();
+	memory_directory_server(d->directory, &server);
+	ck_assert_ptr_nonnull(strstr(show(HOLDFAST__SHOW_REQUEST__TOPIC__DIRECTORY, false),
+				     "server 10.0.0.7 port 6379: ready since"));
+	ck_assert_ptr_null(strstr(show(HOLDFAST__SHOW_REQUEST__TOPIC__DIRECTORY, false), "%"));
+	ck_assert_ptr_nonnull(strstr(show(HOLDFAST__SHOW_REQUEST__TOPIC__DIRECTORY, false),
+				     "node 10.0.0.8 port 6380: primary, ready, 16384 slots"));
+	server.state = "unreachable";
+	server.asked = false;
+	server.error_ms_ago = 1000;
+	strcpy(server.error, "10.0.0.7 port 6379: Connection refused");
+	memory_directory_server(d->directory, &server);
+	ck_assert_ptr_nonnull(strstr(show(HOLDFAST__SHOW_REQUEST__TOPIC__DIRECTORY, false),
+				     "look-ups ask all members"));
+	ck_assert_ptr_nonnull(strstr(show(HOLDFAST__SHOW_REQUEST__TOPIC__DIRECTORY, false),
+				     "ago: 10.0.0.7 port 6379: Connection refused"));
+	root = show_json(HOLDFAST__SHOW_REQUEST__TOPIC__DIRECTORY);
+	ck_assert(json_object_object_get_ex(root, "engine", &o));
+	ck_assert_str_eq(json_object_get_string(o), "valkey");
+	ck_assert(json_object_object_get_ex(root, "server", &o));
+	ck_assert(json_object_object_get_ex(o, "asked", &o));
+	ck_assert(!json_object_get_boolean(o));
+	json_object_put(root);
 	end();
 }
 END_TEST
@@ -643,7 +747,9 @@ UNIT_MAIN("daemon", it_runs_when_the_configuration_is_complete,
 	  a_problem_is_tried_again_until_it_is_solved,
 	  an_empty_configuration_ends_the_problems_of_the_last,
 	  an_empty_configuration_is_removed_only_after_a_while,
-	  a_change_that_reopens_keeps_the_pins, a_smaller_pin_table_loses_pins_but_not_the_service,
+	  a_change_that_reopens_keeps_the_pins, a_change_of_the_directory_leaves_the_kernel_alone,
+	  the_server_that_keeps_the_records_is_shown,
+	  a_smaller_pin_table_loses_pins_but_not_the_service,
 	  a_change_that_cannot_work_closes_nothing,
 	  a_change_that_fails_leaves_the_last_one_in_effect,
 	  a_prefix_that_is_not_here_is_no_problem, a_prefix_is_held_until_its_last_session_ended,
