@@ -133,6 +133,7 @@ unsigned int member_set_routes(struct member_set *set, const struct in6_addr *ho
 	struct member_bits wanted = {{0}};
 	struct chosen chosen = {.count = 0};
 	unsigned int changed = 0;
+	bool placed = false;
 
 	for (size_t i = 0; i < count; i++) {
 		if (address_equal(&hosts[i], local) ||
@@ -154,15 +155,14 @@ unsigned int member_set_routes(struct member_set *set, const struct in6_addr *ho
 		if (set->member[id].routed && !member_bits_has(&wanted, id))
 			changed |= member_unroute(set, id, now_ms);
 	}
+	/* The hosts differ, so that each is looked for before the index is made anew. */
 	for (size_t i = 0; i < chosen.count; i++) {
 		int id = member_find(set, chosen.host[i]);
 
 		if (id < 0) {
 			id = member_place(set, &wanted, replaced, arg);
 			set->member[id] = (struct member){.address = *chosen.host[i]};
-			memset(set->by_address, 0, sizeof(set->by_address));
-			for (uint16_t each = 0; each < set->count; each++)
-				index_add(set, each);
+			placed = true;
 			member_bits_set(&wanted, (uint16_t)id);
 		}
 		if (!set->member[id].routed) {
@@ -170,6 +170,11 @@ unsigned int member_set_routes(struct member_set *set, const struct in6_addr *ho
 			set->member[id].routed_ms = now_ms;
 			changed |= MEMBER_CHANGED_STATE;
 		}
+	}
+	if (placed) {
+		memset(set->by_address, 0, sizeof(set->by_address));
+		for (uint16_t id = 0; id < set->count; id++)
+			index_add(set, id);
 	}
 	return changed;
 }
