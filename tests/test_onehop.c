@@ -10,8 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "fpmd/directory/directory.h"
-#include "fpmd/directory/member.h"
+#include "fpmd/directory/onehop.h"
 
 #define NODES 3
 
@@ -150,6 +149,22 @@ static void get(size_t number, const struct flow *flow)
 	for (int i = 0; i < 100 && results == before; i++)
 		turn(10);
 	ck_assert_uint_eq(results, before + 1);
+}
+
+/* For sessions that nobody has. */
+static void ask_at_once(size_t number, unsigned int count)
+{
+	unsigned int before = results;
+
+	for (unsigned int i = 0; i < count; i++) {
+		struct flow flow = unit_flow((uint16_t)(20000 + i));
+
+		ck_assert_int_eq(directory_get(node[number].directory, &flow, 500, on_result, NULL),
+				 0);
+	}
+	for (int i = 0; i < 100 && results < before + count; i++)
+		turn(10);
+	ck_assert_uint_eq(results, before + count);
 }
 
 static void setup(void)
@@ -418,6 +433,10 @@ START_TEST(hosts_without_room_prove_nothing)
 		turn(100);
 	get(0, &flow);
 	ck_assert_int_eq(result.answer, DIRECTORY_TIMED_OUT);
+	/* Among so many, fewer look-ups may ask all. */
+	ask_at_once(0, 1000);
+	ck_assert_uint_ge(counter(0, "gets-limited"),
+			  1000 - 2 * ASK_ALL_MAX / (MEMBERS_MAX / ASK_ALL_MEMBERS));
 	directory_reachable_set(node[0].directory, hosts, NODES);
 	ck_assert_uint_eq(counter(0, "members-left-out"), 0);
 	for (int i = 0; i < 100 && in_ring(0) < NODES; i++)
@@ -426,6 +445,8 @@ START_TEST(hosts_without_room_prove_nothing)
 		turn(100);
 	get(0, &flow);
 	ck_assert_int_eq(result.answer, DIRECTORY_ABSENT);
+	ask_at_once(1, 1000);
+	ck_assert_uint_eq(counter(1, "gets-limited"), 0);
 	teardown();
 }
 END_TEST

@@ -32,9 +32,18 @@
 #define PUMP_ENTRIES 2048 /* per turn of the loop */
 #define PUMP_PAUSE_US 2000
 #define TICK_MS 100
-/* Look-ups that may ask all members: so many at once, and so many more in each tick. */
+/*
+ * Look-ups that may ask all members: so many at once, and so many more in each tick. Of more than
+ * ASK_ALL_MEMBERS members, each one counts as several.
+ */
 #define ASK_ALL_MAX 4096
 #define ASK_ALL_PER_TICK 100
+#define ASK_ALL_MEMBERS 64
+
+static inline uint32_t onehop_ask_all_cost(size_t members)
+{
+	return (uint32_t)((members + ASK_ALL_MEMBERS - 1) / ASK_ALL_MEMBERS);
+}
 
 struct pending; /* a look-up and who wants to know */
 
@@ -68,7 +77,7 @@ struct directory {
 	uint64_t generation;
 	struct pending *all;		 /* list */
 	struct pending *fresh;		 /* list: not started yet */
-	uint32_t ask_all_left;		 /* how many more look-ups may ask all members */
+	uint32_t ask_all_left;		 /* of ASK_ALL_MAX */
 	uint64_t settle_us[MEMBERS_MAX]; /* see struct lookup_view */
 	struct {
 		struct record_key key;

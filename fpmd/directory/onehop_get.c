@@ -146,6 +146,7 @@ static bool advance(struct pending *pending)
 	struct lookup_step step;
 	uint8_t wire[GET_SIZE];
 	uint64_t now_us = clock_us();
+	uint32_t ask_all_cost = onehop_ask_all_cost(directory->members.count);
 	bool at_once;
 
 	get_encode(&(struct get){.request = pending->request, .flow = pending->flow}, wire);
@@ -155,14 +156,14 @@ static bool advance(struct pending *pending)
 			.silent = &directory->members.silent,
 			.members = directory->members.count,
 			.incomplete = member_set_incomplete(&directory->members, now_us / 1000),
-			.too_many = directory->ask_all_left == 0,
+			.too_many = directory->ask_all_left < ask_all_cost,
 			.settle_us = directory->settle_us,
 		};
 
 		lookup_next(&pending->lookup, &view, now_us, &step);
 		if (step.unheard >= 0)
 			directory->settle_us[step.unheard] = now_us + LOOKUP_SETTLE_US;
-		directory->ask_all_left -= step.asks_all;
+		directory->ask_all_left -= step.asks_all ? ask_all_cost : 0;
 		if (step.done) {
 			directory->counters.limited += step.limited;
 			finish(pending, &step);
