@@ -23,9 +23,8 @@
 #define SOCKET_BUFFER (8 * 1024 * 1024)
 /*
  * Records and their acknowledgements leave at once while there are few; a steady stream of them
- * leaves every WINDOW_MS, as a wake-up of the receiver costs more than all else.
+ * leaves every TRANSPORT_WINDOW_MS, as a wake-up of the receiver costs more than all else.
  */
-#define WINDOW_MS 10
 #define WINDOW_CREDIT_MAX 512 /* turns of the loop that may send at once */
 #define WINDOW_CREDIT_MS 50   /* one more in so many ms */
 
@@ -59,7 +58,7 @@ struct transport {
 	struct peer *peer[MEMBERS_MAX];
 	uint64_t counter_floor; /* of peers to come: one of them may have had the key already */
 	struct dirty prompt;	/* leaves at the end of the loop's turn */
-	struct dirty stream;	/* may wait for more, see WINDOW_MS */
+	struct dirty stream;	/* may wait for more, see TRANSPORT_WINDOW_MS */
 	struct event *window;
 	uint32_t credit;
 	uint64_t credit_ms; /* when it was last one more */
@@ -223,7 +222,7 @@ static void on_window(evutil_socket_t fd, short what, void *arg)
 /* The first entry of a stream's batches: when shall they leave? */
 static void open_window(struct transport *transport)
 {
-	static const struct timeval window = {.tv_usec = WINDOW_MS * 1000};
+	static const struct timeval window = {.tv_usec = TRANSPORT_WINDOW_MS * 1000};
 	uint64_t now_ms = clock_ms();
 	uint64_t more = (now_ms - transport->credit_ms) / WINDOW_CREDIT_MS;
 

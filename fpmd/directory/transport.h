@@ -14,6 +14,9 @@
 #include "fpmd/directory/key.h"
 #include "fpmd/directory/member.h"
 
+/* A steady stream of records and acknowledgements leaves so often. */
+#define TRANSPORT_WINDOW_MS 10
+
 struct transport;
 
 /* A member answered a fresh challenge. */
@@ -63,7 +66,7 @@ void transport_set_boot(struct transport *transport, struct boot boot);
 /*
  * Adds an entry to the batch for a member. It leaves at the end of the loop's turn, or when the
  * batch is full; records and their acknowledgements, when there is a steady stream of them, wait
- * for up to 10 ms.
+ * for up to TRANSPORT_WINDOW_MS.
  */
 void transport_send(struct transport *transport, uint16_t member, uint8_t type,
 		    const uint8_t *entry);
