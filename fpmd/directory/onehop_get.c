@@ -81,7 +81,7 @@ static bool answer_flow(struct directory *directory, const struct flow *flow,
 		answer->record = (struct record){
 			.key = *key,
 			.owner = directory->options.local,
-			.version = entry != NULL ? entry->version : directory->hlc.last,
+			.version = entry != NULL ? entry->version : onehop_version(directory),
 			.owner_epoch = directory->boot.epoch,
 		};
 	} else {
