@@ -16,6 +16,7 @@
 #include "config.h"
 #include "fpmd/daemon.h"
 #include "fpmd/log.h"
+#include "fpmd/loop.h"
 
 #define SOCKET_DEFAULT "/var/run/frr/fpmd.sock"
 
@@ -135,7 +136,7 @@ int main(int argc, char **argv)
 		log_error("libsodium does not start");
 		return 1;
 	}
-	stop.base = event_base_new();
+	stop.base = loop_new();
 	if (!stop.base) {
 		log_error("no memory");
 		return 1;

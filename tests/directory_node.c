@@ -34,6 +34,7 @@
 #include "fpmd/clock.h"
 #include "fpmd/directory/onehop.h"
 #include "fpmd/log.h"
+#include "fpmd/loop.h"
 
 #define FLOWS_MAX (1u << 20)
 #define GETS_AHEAD 64
@@ -520,7 +521,7 @@ int main(int argc, char **argv)
 	snprintf(options.key_file, sizeof(options.key_file), "%s", argv[2]);
 	log_open(true);
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	node.base = event_base_new();
+	node.base = loop_new();
 	if (node.base == NULL)
 		return 1;
 	if (directory_open(node.base, &options, &handlers, &node, &node.directory, &error) != 0) {

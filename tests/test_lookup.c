@@ -22,7 +22,12 @@ static void setup(void)
 	memset(&silent_bits, 0, sizeof(silent_bits));
 	for (uint16_t id = 0; id < MEMBERS; id++)
 		member_bits_set(&ring_bits, id);
-	view = (struct lookup_view){.ring = &ring_bits, .silent = &silent_bits, .members = MEMBERS};
+	view = (struct lookup_view){
+		.ring = &ring_bits,
+		.silent = &silent_bits,
+		.members = MEMBERS,
+		.hedge_us = LOOKUP_HEDGE_MIN_US,
+	};
 	lookup_start(&lookup, REPLICAS, 3, &view, 0, DEADLINE_US);
 }
 
@@ -94,7 +99,7 @@ START_TEST(primary_answers)
 	next(0);
 	ck_assert(asks(3));
 	ck_assert_uint_eq(asked_count(), 1);
-	ck_assert_uint_eq(step.wake_us, LOOKUP_HEDGE_US);
+	ck_assert_uint_eq(step.wake_us, LOOKUP_HEDGE_MIN_US);
 	ck_assert(reply(3, GET_RECORD, 5, 10));
 	next(100);
 	ck_assert(!step.done);
@@ -195,13 +200,13 @@ START_TEST(hedges)
 {
 	setup();
 	next(0);
-	next(LOOKUP_HEDGE_US - 1);
+	next(LOOKUP_HEDGE_MIN_US - 1);
 	ck_assert_uint_eq(asked_count(), 0);
-	next(LOOKUP_HEDGE_US);
+	next(LOOKUP_HEDGE_MIN_US);
 	ck_assert(asks(1));
 	ck_assert_uint_eq(asked_count(), 1);
-	ck_assert_uint_eq(step.wake_us, 2 * LOOKUP_HEDGE_US);
-	next(2 * LOOKUP_HEDGE_US);
+	ck_assert_uint_eq(step.wake_us, 2 * LOOKUP_HEDGE_MIN_US);
+	next(2 * LOOKUP_HEDGE_MIN_US);
 	ck_assert(asks(4));
 	ck_assert_uint_eq(asked_count(), 1);
 	ck_assert_uint_eq(step.wake_us, LOOKUP_ALL_US);
@@ -668,12 +673,50 @@ START_TEST(a_servers_word_on_a_silent_owner_is_not_enough)
 }
 END_TEST
 
+/* Late answers are waited for where answers are late, within bounds. */
+START_TEST(hedges_follow_the_answers)
+{
+	struct answer_time time = {0};
+
+	ck_assert_uint_eq(answer_time_hedge_us(&time), LOOKUP_HEDGE_MIN_US);
+	for (int i = 0; i < 100; i++)
+		answer_time_sample(&time, 30);
+	ck_assert_uint_eq(answer_time_hedge_us(&time), LOOKUP_HEDGE_MIN_US);
+	for (int i = 0; i < 100; i++)
+		answer_time_sample(&time, i % 2 ? 1000 : 3000);
+	ck_assert_uint_gt(answer_time_hedge_us(&time), 3000);
+	ck_assert_uint_lt(answer_time_hedge_us(&time), 9000);
+	for (int i = 0; i < 10; i++)
+		answer_time_sample(&time, UINT64_MAX);
+	ck_assert_uint_eq(answer_time_hedge_us(&time), LOOKUP_HEDGE_MAX_US);
+	for (int i = 0; i < 200; i++)
+		answer_time_sample(&time, 0);
+	ck_assert_uint_eq(answer_time_hedge_us(&time), LOOKUP_HEDGE_MIN_US);
+}
+END_TEST
+
+/* This host's own answer says nothing about the others'. */
+START_TEST(who_was_asked_first)
+{
+	struct lookup first;
+
+	setup();
+	lookup_start(&first, (const uint16_t[]){3, MEMBER_LOCAL, 2}, 3, &view, 0, 1000);
+	ck_assert(lookup_asked_first(&first, 3));
+	ck_assert(!lookup_asked_first(&first, 2));
+	lookup_start(&first, (const uint16_t[]){MEMBER_LOCAL}, 1, &view, 0, 1000);
+	ck_assert(!lookup_asked_first(&first, 2));
+	lookup_start(&first, NULL, 0, &view, 0, 1000);
+	ck_assert(!lookup_asked_first(&first, 0));
+}
+END_TEST
+
 UNIT_MAIN("lookup", primary_answers, an_owner_is_asked_until_it_is_heard,
 	  an_owner_that_is_heard_again_settles_first, an_owner_that_disowns_is_not_found, hedges,
 	  replicas_are_silent, absent_is_proven_by_all, too_many_look_ups_do_not_ask_all,
 	  last_one_claims, incomplete_ring_proves_nothing, member_leaves, disowned_record,
 	  claim_beats_record, refused_owner_is_not_believed, stale_record_of_this_host,
 	  owner_that_is_no_member, local_replica_first, silent_replica_last, ring_of_one,
-	  unasked_answers_do_not_count, never_wrong, a_server_names_the_owner,
-	  the_miss_of_a_server_proves_nothing, without_a_server_all_are_asked_at_once,
-	  a_servers_word_on_a_silent_owner_is_not_enough)
+	  hedges_follow_the_answers, who_was_asked_first, unasked_answers_do_not_count, never_wrong,
+	  a_server_names_the_owner, the_miss_of_a_server_proves_nothing,
+	  without_a_server_all_are_asked_at_once, a_servers_word_on_a_silent_owner_is_not_enough)

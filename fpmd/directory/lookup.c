@@ -4,12 +4,37 @@
 
 #include <string.h>
 
+void answer_time_sample(struct answer_time *time, uint64_t sample_us)
+{
+	uint32_t sample = sample_us < 1000000 ? (uint32_t)sample_us : 1000000;
+	uint32_t error = sample > time->smoothed_us ? sample - time->smoothed_us
+						    : time->smoothed_us - sample;
+
+	if (time->smoothed_us == 0) {
+		time->smoothed_us = sample > 0 ? sample : 1;
+		time->variation_us = sample / 2;
+		return;
+	}
+	time->variation_us = (3 * time->variation_us + error) / 4;
+	time->smoothed_us = (7 * time->smoothed_us + sample) / 8;
+}
+
+uint32_t answer_time_hedge_us(const struct answer_time *time)
+{
+	uint32_t hedge_us = time->smoothed_us + 4 * time->variation_us;
+
+	if (hedge_us < LOOKUP_HEDGE_MIN_US)
+		return LOOKUP_HEDGE_MIN_US;
+	return hedge_us < LOOKUP_HEDGE_MAX_US ? hedge_us : LOOKUP_HEDGE_MAX_US;
+}
+
 void lookup_start(struct lookup *lookup, const uint16_t *replica, uint8_t replicas,
 		  const struct lookup_view *view, uint64_t now_us, uint64_t deadline_us)
 {
 	memset(lookup, 0, sizeof(*lookup));
 	lookup->start_us = now_us;
 	lookup->deadline_us = deadline_us;
+	lookup->hedge_us = view->hedge_us;
 	lookup->owner_id = UINT16_MAX;
 	/* This host first, as it costs nothing; those that are silent last. */
 	for (int pass = 0; pass < 3; pass++) {
@@ -75,6 +100,12 @@ bool lookup_answer(struct lookup *lookup, uint16_t id, enum get_status status,
 	}
 }
 
+bool lookup_asked_first(const struct lookup *lookup, uint16_t id)
+{
+	return lookup->replicas > 0 &&
+	       lookup->replica[lookup->replica[0] == MEMBER_LOCAL && lookup->replicas > 1] == id;
+}
+
 static void ask(struct lookup *lookup, struct lookup_step *step, uint16_t id)
 {
 	member_bits_set(&step->ask, id);
@@ -107,7 +138,7 @@ static bool ask_replicas(struct lookup *lookup, const struct lookup_view *view, 
 			 struct lookup_step *step)
 {
 	uint64_t limit_us = (lookup->deadline_us - lookup->start_us) / 2;
-	uint64_t hedges = 1 + (now_us - lookup->start_us) / LOOKUP_HEDGE_US;
+	uint64_t hedges = 1 + (now_us - lookup->start_us) / lookup->hedge_us;
 	uint64_t turns = hedges;
 	uint8_t asked = 0;
 	uint8_t waiting = 0;
@@ -138,8 +169,9 @@ static bool ask_replicas(struct lookup *lookup, const struct lookup_view *view, 
 	if (waiting == 0 || now_us - lookup->start_us >= limit_us)
 		return false;
 	step->wake_us = lookup->start_us + limit_us;
-	if (asked < lookup->replicas && lookup->start_us + hedges * LOOKUP_HEDGE_US < step->wake_us)
-		step->wake_us = lookup->start_us + hedges * LOOKUP_HEDGE_US;
+	if (asked < lookup->replicas &&
+	    lookup->start_us + hedges * lookup->hedge_us < step->wake_us)
+		step->wake_us = lookup->start_us + hedges * lookup->hedge_us;
 	return true;
 }
 

@@ -27,7 +27,8 @@
 #include "fpmd/directory/member.h"
 #include "fpmd/directory/ring.h"
 
-#define LOOKUP_HEDGE_US 2000
+#define LOOKUP_HEDGE_MIN_US 500
+#define LOOKUP_HEDGE_MAX_US 20000
 #define LOOKUP_ALL_US 50000	 /* silence of the replicas; half of the deadline if that is less */
 #define LOOKUP_KEEPER_US 20000	 /* the same of a server that keeps all records */
 #define LOOKUP_CLAIM_US 10000	 /* how long a record waits for claims */
@@ -41,6 +42,20 @@
 #define LOOKUP_REPEAT_US 100000
 #define LOOKUP_REPEATS 3
 
+/*
+ * How long replicas take to answer, smoothed as RFC 6298 does for TCP: the next one is asked when
+ * an answer is later than can be expected. All zeros at first.
+ */
+struct answer_time {
+	uint32_t smoothed_us;
+	uint32_t variation_us;
+};
+
+void answer_time_sample(struct answer_time *time, uint64_t sample_us);
+
+/* Between LOOKUP_HEDGE_MIN_US and _MAX_US. */
+uint32_t answer_time_hedge_us(const struct answer_time *time);
+
 /* The members as they are at this moment. */
 struct lookup_view {
 	const struct member_bits *ring;
@@ -48,12 +63,14 @@ struct lookup_view {
 	uint16_t members;	   /* ids are below */
 	bool incomplete;	   /* see member_set_incomplete() */
 	bool too_many;		   /* as many look-ups as may be have asked all members lately */
+	uint32_t hedge_us;	   /* for look-ups that start now */
 	const uint64_t *settle_us; /* by id: no owner is found before; NULL: none has to settle */
 };
 
 struct lookup {
 	uint64_t start_us;
 	uint64_t deadline_us;
+	uint64_t hedge_us; /* after this time without an answer the next replica is asked */
 	bool asking_all;
 	uint64_t all_us;     /* since when */
 	uint64_t confirm_us; /* when the record's owner was asked, 0: not yet */
@@ -98,6 +115,9 @@ void lookup_disbelieve(struct lookup *lookup, const struct in6_addr *owner);
  */
 bool lookup_answer(struct lookup *lookup, uint16_t id, enum get_status status,
 		   const struct record *record, int owner_id);
+
+/* Was *id* the first other host that was asked, right at the start? */
+bool lookup_asked_first(const struct lookup *lookup, uint16_t id);
 
 /* What to do now; to be called after the start, after answers, at wake_us, on changes of the view.
  */

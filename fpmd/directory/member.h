@@ -50,6 +50,22 @@ static inline bool member_bits_has(const struct member_bits *bits, uint16_t id)
 	return bits->word[id / 64] >> (id % 64) & 1;
 }
 
+/* The first member's id above *id* that is in the set; -1: none. Begin with -1. */
+static inline int member_bits_next(const struct member_bits *bits, int id)
+{
+	unsigned int at = (unsigned int)(id + 1);
+	uint64_t word;
+
+	if (at >= MEMBERS_MAX)
+		return -1;
+	word = bits->word[at / 64] >> (at % 64) << (at % 64);
+	for (at /= 64; word == 0; word = bits->word[at]) {
+		if (++at == MEMBERS_MAX / 64)
+			return -1;
+	}
+	return (int)(at * 64 + (unsigned int)__builtin_ctzll(word));
+}
+
 struct member {
 	struct in6_addr address;
 	bool routed;

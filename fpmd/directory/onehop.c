@@ -34,8 +34,10 @@ static void apply_changes(struct directory *directory, unsigned int changed)
 		directory->ring_changed = true;
 	if (changed & MEMBER_CHANGED_STATE)
 		directory->members_changed = true;
-	if (changed)
+	if (changed) {
+		directory->incomplete_ms = 0;
 		event_active(directory->work, EV_TIMEOUT, 1);
+	}
 }
 
 static void rebuild_ring(struct directory *directory)
@@ -466,6 +468,7 @@ void directory_reachable_set(struct directory *directory, const struct in6_addr 
 			published_forget(&directory->published, id, true);
 	}
 	transport_tick(directory->transport, now_ms);
+	directory->incomplete_ms = 0;
 	apply_changes(directory, changed);
 }
 

@@ -23,6 +23,7 @@
 #include "fpmd/directory/store.h"
 #include "fpmd/directory/transport.h"
 #include "fpmd/directory/valkey.h"
+#include "fpmd/directory/wheel.h"
 
 #define LOOKUPS_MAX 65536
 #define DISBELIEFS 4096
@@ -75,8 +76,14 @@ struct directory {
 	uint16_t *free_slots;
 	size_t free_count;
 	uint64_t generation;
-	struct pending *all;		 /* list */
-	struct pending *fresh;		 /* list: not started yet */
+	struct pending *all;   /* list */
+	struct pending *fresh; /* list: not started yet */
+	struct answer_time answer_time;
+	struct wheel wheel;	/* when to look at those that are under way */
+	struct event *wake;	/* for the wheel */
+	uint64_t wake_us;	/* its time, UINT64_MAX: not set */
+	uint64_t incomplete_ms; /* incomplete is of this ms, 0: unknown */
+	bool incomplete;
 	uint32_t ask_all_left;		 /* of ASK_ALL_MAX */
 	uint64_t settle_us[MEMBERS_MAX]; /* see struct lookup_view */
 	struct {

@@ -9,6 +9,7 @@
 #include <string.h>
 
 struct pending {
+	struct wheel_node wake; /* first, for the wheel */
 	struct directory *directory;
 	struct lookup lookup;
 	struct flow flow;
@@ -16,11 +17,12 @@ struct pending {
 	uint64_t request; /* generation << 16 | slot */
 	directory_get_fn *fn;
 	void *arg;
-	struct event *timer;
 	bool started;
 	struct pending *next, *previous; /* of directory->all, once started */
 	struct pending *next_fresh;
 };
+
+static void on_wake(evutil_socket_t fd, short what, void *arg);
 
 int onehop_get_open(struct directory *directory)
 {
@@ -33,22 +35,18 @@ int onehop_get_open(struct directory *directory)
 	for (size_t i = 0; i < LOOKUPS_MAX; i++)
 		directory->free_slots[i] = (uint16_t)(LOOKUPS_MAX - 1 - i);
 	directory->free_count = LOOKUPS_MAX;
-	return 0;
-}
-
-static void pending_free(struct pending *pending)
-{
-	if (pending->timer != NULL)
-		event_free(pending->timer);
-	free(pending);
+	directory->wake_us = UINT64_MAX;
+	directory->wake = evtimer_new(directory->base, on_wake, directory);
+	return directory->wake != NULL ? 0 : -1;
 }
 
 void onehop_get_close(struct directory *directory)
 {
 	for (size_t i = 0; directory->pending != NULL && i < LOOKUPS_MAX; i++) {
-		if (directory->pending[i] != NULL)
-			pending_free(directory->pending[i]);
+		free(directory->pending[i]);
 	}
+	if (directory->wake != NULL)
+		event_free(directory->wake);
 	free(directory->pending);
 	free(directory->free_slots);
 	free(directory->disbelief);
@@ -117,10 +115,11 @@ static void finish(struct pending *pending, const struct lookup_step *step)
 		directory->all = pending->next;
 	if (pending->next != NULL)
 		pending->next->previous = pending->previous;
+	wheel_unset(&directory->wheel, &pending->wake);
 	directory->pending[slot] = NULL;
 	directory->free_slots[directory->free_count++] = slot;
 	pending->fn(pending->arg, &result);
-	pending_free(pending);
+	free(pending);
 }
 
 static void take_answer(struct pending *pending, uint16_t id, const struct get_answer *answer)
@@ -139,6 +138,29 @@ static void take_answer(struct pending *pending, uint16_t id, const struct get_a
 		directory->counters.answers_late++;
 }
 
+/* As member_set_incomplete(), which looks at all members. */
+static bool incomplete(struct directory *directory, uint64_t now_ms)
+{
+	if (directory->incomplete_ms != now_ms) {
+		directory->incomplete_ms = now_ms;
+		directory->incomplete = member_set_incomplete(&directory->members, now_ms);
+	}
+	return directory->incomplete;
+}
+
+/* The wheel has something at *at_us*. */
+static void wake_by(struct directory *directory, uint64_t at_us, uint64_t now_us)
+{
+	uint64_t wait_us = at_us > now_us ? at_us - now_us : 0;
+	struct timeval wait = {.tv_sec = (time_t)(wait_us / 1000000),
+			       .tv_usec = (suseconds_t)(wait_us % 1000000)};
+
+	if (at_us >= directory->wake_us)
+		return;
+	directory->wake_us = at_us;
+	event_add(directory->wake, &wait);
+}
+
 /* Returns true when the look-up is over, and freed. */
 static bool advance(struct pending *pending)
 {
@@ -155,7 +177,7 @@ static bool advance(struct pending *pending)
 			.ring = &directory->members.ring,
 			.silent = &directory->members.silent,
 			.members = directory->members.count,
-			.incomplete = member_set_incomplete(&directory->members, now_us / 1000),
+			.incomplete = incomplete(directory, now_us / 1000),
 			.too_many = directory->ask_all_left < ask_all_cost,
 			.settle_us = directory->settle_us,
 		};
@@ -176,38 +198,38 @@ static bool advance(struct pending *pending)
 				    &(struct get_answer){.status = GET_MISS});
 			at_once = true;
 		}
-		for (uint16_t id = 0; step.any && id < directory->members.count; id++) {
+		for (int id = -1; step.any && (id = member_bits_next(&step.ask, id)) >= 0;) {
 			struct get_answer answer = {0};
 
-			if (!member_bits_has(&step.ask, id))
-				continue;
 			if (id != MEMBER_LOCAL) {
-				transport_send(directory->transport, id, DATAGRAM_GET, wire);
+				transport_send(directory->transport, (uint16_t)id, DATAGRAM_GET,
+					       wire);
 				directory->counters.requests++;
 				continue;
 			}
-			at_once = true;
-			if (answer_flow(directory, &pending->flow, &pending->key, &answer))
+			if (answer_flow(directory, &pending->flow, &pending->key, &answer)) {
 				take_answer(pending, MEMBER_LOCAL, &answer);
-			else
-				at_once = false;
+				at_once = true;
+			}
 		}
 	} while (at_once);
-	if (step.wake_us > now_us) {
-		uint64_t wait_us = step.wake_us - now_us;
-		struct timeval wait = {.tv_sec = (time_t)(wait_us / 1000000),
-				       .tv_usec = (suseconds_t)(wait_us % 1000000)};
-
-		event_add(pending->timer, &wait);
-	} else {
-		event_active(pending->timer, EV_TIMEOUT, 1);
-	}
+	/* Not in this tick again. */
+	wheel_set(&directory->wheel, &pending->wake,
+		  step.wake_us > now_us ? step.wake_us : now_us + WHEEL_TICK_US, now_us);
+	wake_by(directory, pending->wake.tick * WHEEL_TICK_US, now_us);
 	return false;
 }
 
-static void on_timer(evutil_socket_t fd, short what, void *arg)
+static void on_wake(evutil_socket_t fd, short what, void *arg)
 {
-	advance(arg);
+	struct directory *directory = arg;
+	uint64_t now_us = clock_us();
+	struct wheel_node *node;
+
+	directory->wake_us = UINT64_MAX;
+	while ((node = wheel_due(&directory->wheel, now_us)) != NULL)
+		advance((struct pending *)node);
+	wake_by(directory, wheel_next_us(&directory->wheel), now_us);
 }
 
 int directory_get(struct directory *directory, const struct flow *flow, unsigned int deadline_ms,
@@ -217,10 +239,7 @@ int directory_get(struct directory *directory, const struct flow *flow, unsigned
 	uint16_t slot;
 
 	pending = directory->free_count > 0 ? calloc(1, sizeof(*pending)) : NULL;
-	if (pending != NULL)
-		pending->timer = evtimer_new(directory->base, on_timer, pending);
-	if (pending == NULL || pending->timer == NULL) {
-		free(pending);
+	if (pending == NULL) {
 		directory->counters.overload++;
 		return -1;
 	}
@@ -252,6 +271,7 @@ void onehop_get_work(struct directory *directory)
 			.ring = &directory->members.ring,
 			.silent = &directory->members.silent,
 			.members = directory->members.count,
+			.hedge_us = answer_time_hedge_us(&directory->answer_time),
 		};
 		size_t disbelief = disbelief_slot(&pending->key);
 
@@ -273,11 +293,13 @@ void onehop_get_work(struct directory *directory)
 
 void onehop_get_advance(struct directory *directory)
 {
+	uint64_t now_us = clock_us();
 	struct pending *pending;
 
-	/* Through their timers: a handler that is called may begin or end anything. */
+	/* Through the wheel: a handler that is called may begin or end anything. */
 	for (pending = directory->all; pending != NULL; pending = pending->next)
-		event_active(pending->timer, EV_TIMEOUT, 1);
+		wheel_set(&directory->wheel, &pending->wake, now_us, now_us);
+	event_active(directory->wake, EV_TIMEOUT, 1);
 }
 
 void onehop_take_get(struct directory *directory, uint16_t member, const uint8_t *wire)
@@ -339,6 +361,8 @@ void onehop_take_answer(struct directory *directory, uint16_t member, const uint
 		directory->counters.not_owner++;
 		return;
 	}
+	if (lookup_asked_first(&pending->lookup, member))
+		answer_time_sample(&directory->answer_time, clock_us() - pending->lookup.start_us);
 	take_answer(pending, member, &answer);
 	advance(pending);
 }
