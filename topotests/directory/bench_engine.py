@@ -45,7 +45,8 @@ class Engine:
 
         get_found, get_absent   p50_us, p99_us of one get at a time; messages: requests sent for each
         put                     p50_us, p99_us until all replicas have it, one at a time
-        put_batched, get_batched    per_second, by two members at once with as much under way as is best
+        put_batched, get_batched    per_second, by two members at once with as much under way as is best; found: the
+                                    share of gets that had an answer in time, less than 1 on a machine that is too busy
         cpu_us_per_session      {rate}: CPU of all processes for each session that one member publishes at that rate
         bulk_100000             ms to fetch all sessions of one owner, so many
         two_killed              gets while two members die: during_p50_us, during_p99_us, during_found (ratio)

@@ -59,8 +59,11 @@ class OneHop(Engine):
         for number, first in zip((3, 4), firsts):
             self.group[number].send(f"get {first} {each} 1000 4096")
         answers = [words(self.group[number].read()) for number in (3, 4)]
-        assert all(answer["found"] == each for answer in answers), answers
-        return {"per_second": round(2 * each / max(answer["us"] for answer in answers) * 1e6)}
+        found = sum(answer["found"] for answer in answers)
+        return {
+            "per_second": round(found / max(answer["us"] for answer in answers) * 1e6),
+            "found": found / 2 / each,
+        }
 
     def bulk(self):
         """All sessions of one owner, which has 100,000."""

@@ -43,7 +43,14 @@ class OpenDht(Engine):
         super().__init__(count, folder)
         self.nodes = []
         make_namespaces(count)
-        for number in range(1, count + 1):
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def start(self):
+        for number in range(1, self.count + 1):
             self.nodes.append(Process(number, [PROGRAM, address(number)]))
         # Each is told all others, as BGP tells ours.
         for node in self.nodes:
@@ -52,7 +59,7 @@ class OpenDht(Engine):
                     node.do("bootstrap " + address(other.number))
         end = time.monotonic() + KNOWN_S
         # A routing table of larger groups need not have all.
-        while any(int(node.do("known").split()[1]) < min(count - 1, 7) for node in self.nodes):
+        while any(int(node.do("known").split()[1]) < min(self.count - 1, 7) for node in self.nodes):
             assert time.monotonic() < end, "the nodes do not find each other"
             time.sleep(0.1)
 
@@ -111,9 +118,10 @@ class OpenDht(Engine):
         for number, first in zip((3, 4), firsts):
             self[number].send(f"get {first} {each} 256")
         answers = [words(self[number].read()) for number in (3, 4)]
+        found = sum(answer["found"] for answer in answers)
         return {
-            "per_second": round(2 * each / max(answer["us"] for answer in answers) * 1e6),
-            "found": sum(answer["found"] for answer in answers) / 2 / each,
+            "per_second": round(found / max(answer["us"] for answer in answers) * 1e6),
+            "found": found / 2 / each,
         }
 
     def two_killed(self):

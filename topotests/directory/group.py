@@ -129,10 +129,14 @@ class Group:
         self.family = family
         self.members = []
         make_namespaces(count)
-        for number in range(1, count + 1):
-            self.members.append(Member(number, key_file, family))
-        self.route(range(1, count + 1))
-        self.wait_ring(count)
+        try:
+            for number in range(1, count + 1):
+                self.members.append(Member(number, key_file, family))
+            self.route(range(1, count + 1))
+            self.wait_ring(count)
+        except BaseException:
+            self.close()
+            raise
 
     def __getitem__(self, number):
         return self.members[number - 1]
