@@ -172,7 +172,7 @@ static void store_again(struct driver *driver)
 		driver->progressed = false;
 		return;
 	}
-	if (driver->next == driver->count && driver->tries-- == 0) {
+	if (driver->tries-- == 0) {
 		for (unsigned int i = 0; i < driver->count; i++)
 			driver->given_up += driver->progress[driver->first + i] != CONFIRMED;
 		end_storing(driver);

@@ -7,7 +7,16 @@
 
 #include "fpmd/directory/valkey_slot.h"
 
-#define NO_CLUSTER "ERR This instance has cluster support disabled"
+/* Those that have no word of their own. */
+static const struct {
+	const char *text;
+	enum valkey_error error;
+} sentences[] = {
+	{"ERR This instance has cluster support disabled", VALKEY_ERROR_NO_CLUSTER},
+	/* A script's command: Redis 7.0, then 7.2 and Valkey. */
+	{"ERR The user executing the script can't run this command", VALKEY_ERROR_NO_RIGHT},
+	{"ERR ACL failure in script", VALKEY_ERROR_NO_RIGHT},
+};
 
 static const struct {
 	const char *word;
@@ -82,8 +91,12 @@ static bool read_redirect(const char *at, const char *end, struct valkey_redirec
 enum valkey_error valkey_error_parse(const char *text, size_t size,
 				     struct valkey_redirect *redirect)
 {
-	if (size >= strlen(NO_CLUSTER) && memcmp(text, NO_CLUSTER, strlen(NO_CLUSTER)) == 0)
-		return VALKEY_ERROR_NO_CLUSTER;
+	for (size_t i = 0; i < sizeof(sentences) / sizeof(sentences[0]); i++) {
+		size_t length = strlen(sentences[i].text);
+
+		if (size >= length && memcmp(text, sentences[i].text, length) == 0)
+			return sentences[i].error;
+	}
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		size_t length = strlen(words[i].word);
 

@@ -20,12 +20,13 @@
 	"  end\n"                                                                                  \
 	"  return 0\n"                                                                             \
 	"end\n"                                                                                    \
-	"local old, new = redis.call('GET', KEYS[1]), ARGV[1]\n"
+	"local old, new = redis.call('GET', KEYS[1]), ARGV[1]\n"                                   \
+	"local kind = old and #old == #new and string.sub(old, 1, 1)\n"
 
 const char valkey_put_script[] = COMPARE
-	"if old and #old == #new and old ~= new then\n"
+	"if (kind == 'R' or kind == 'T') and old ~= new then\n"
 	"  local order = compare(string.sub(old, 2, 9), string.sub(new, 2, 9))\n"
-	"  if order == 0 and string.sub(old, 1, 1) == 'T' then return 1 end\n"
+	"  if order == 0 and kind == 'T' then return 1 end\n"
 	"  if order == 0 then order = compare(string.sub(old, 10, 25), string.sub(new, 10, 25)) end\n"
 	"  if order > 0 then return 1 end\n"
 	"end\n"
@@ -39,9 +40,9 @@ const char valkey_put_script[] = COMPARE
 	"return 0\n";
 
 const char valkey_delete_script[] =
-	COMPARE "if old and #old == #new then\n"
+	COMPARE "if kind == 'R' or kind == 'T' then\n"
 		"  local order = compare(string.sub(old, 2, 9), string.sub(new, 2, 9))\n"
-		"  if string.sub(old, 1, 1) == 'T' then\n"
+		"  if kind == 'T' then\n"
 		"    if order >= 0 then return 0 end\n"
 		"  elseif order > 0 or string.sub(old, 10, 25) ~= string.sub(new, 10, 25) then\n"
 		"    return 1\n"
