@@ -41,6 +41,8 @@ class Server:
         self.directory, self.port, self.address, self.namespace = str(directory), port, address, namespace
         self.options = {"port": port, "bind": address, "save": "", "appendonly": "no", "daemonize": "no",
                         "protected-mode": "no", "dir": self.directory, "repl-diskless-sync-delay": 0,
+                        # A replica shows in the slot map when the first byte was replicated.
+                        "repl-ping-replica-period": 1,
                         "dbfilename": "dump-%d.rdb" % port, "logfile": "server-%d.log" % port}
         self.options.update(options or {})
         self.login = list(login)
