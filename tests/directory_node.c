@@ -7,10 +7,10 @@
  *   hosts ADDRESS...      the reachable hosts
  *   members               "members" and, for each, address=state/epoch/records
  *   ring COUNT            waits until so many are in the ring
- *   publish|withdraw N [COUNT]   flows number N and on; "done"
+ *   publish|withdraw N [COUNT]   flows number N and on begin or end, in the kernel, too; "done"
  *   settle                waits until all is confirmed; "settled MS"
  *                         (both: "waited in vain" after 30 s)
- *   session N | unsession N      what this host's kernel knows
+ *   session N | unsession N      what this host's kernel knows (unsession: TIME_WAIT, if published)
  *   get N [COUNT [DEADLINE_MS [AHEAD]]]   "get found=.. absent=.. timed_out=.. messages=.. max=..
  *                         owner=.. us=.. p50=..us p99=..us"; AHEAD: how many are open at a time
  *   put N COUNT AHEAD     publishes, at most AHEAD not confirmed yet; "put us=.. p50=..us p99=..us"
@@ -21,6 +21,7 @@
  *   bulk ADDRESS          "bulk found=.. flows=.. pages=.. us=.."
  *   clock OFFSET_MS       this host's wall clock is so far ahead from now on; "done"
  *   warning               "warning TEXT", TEXT is what the operator would see, or none
+ *   server                "server STATE asked=0|1 nodes=READY/ALL ERROR"
  *   refuse ADDRESS N, counter NAME, refused, cpu, quit
  */
 #include <event2/buffer.h>
@@ -253,11 +254,28 @@ static void on_pace(evutil_socket_t fd, short what, void *arg)
 {
 }
 
+static void know(struct node *node, unsigned int number, bool known)
+{
+	uint8_t bit = (uint8_t)(1u << number % 8);
+
+	if (known)
+		node->sessions[number % FLOWS_MAX / 8] |= bit;
+	else
+		node->sessions[number % FLOWS_MAX / 8] &= (uint8_t)~bit;
+}
+
+/* What is published is in the kernel, too. */
+static void publish(struct node *node, unsigned int number)
+{
+	struct flow flow = flow_make(number);
+
+	know(node, number, true);
+	directory_publish(node->directory, &flow);
+}
+
 static void put_one(struct node *node)
 {
-	struct flow flow = flow_make(node->put_next++);
-
-	directory_publish(node->directory, &flow);
+	publish(node, node->put_next++);
 }
 
 static void end_puts(struct node *node)
@@ -382,21 +400,21 @@ static void run_command(struct node *node, char *line)
 		event_active(node->poll, EV_TIMEOUT, 1);
 	} else if (sscanf(line, "publish %u %u", &number, &count) >= 1) {
 		for (unsigned int i = number; i < number + count; i++) {
-			flow = flow_make(i);
-			directory_publish(node->directory, &flow);
+			publish(node, i);
 		}
 		printf("done\n");
 	} else if (sscanf(line, "withdraw %u %u", &number, &count) >= 1) {
 		for (unsigned int i = number; i < number + count; i++) {
+			know(node, i, false);
 			flow = flow_make(i);
 			directory_withdraw(node->directory, &flow);
 		}
 		printf("done\n");
 	} else if (sscanf(line, "session %u", &number) == 1) {
-		node->sessions[number % FLOWS_MAX / 8] |= (uint8_t)(1u << number % 8);
+		know(node, number, true);
 		printf("done\n");
 	} else if (sscanf(line, "unsession %u", &number) == 1) {
-		node->sessions[number % FLOWS_MAX / 8] &= (uint8_t) ~(1u << number % 8);
+		know(node, number, false);
 		printf("done\n");
 	} else if (sscanf(line, "get %u %u %u %u", &number, &count, &deadline_ms, &ahead) >= 1) {
 		begin_gets(node, number, count, deadline_ms, ahead);
@@ -427,6 +445,14 @@ static void run_command(struct node *node, char *line)
 	} else if (strcmp(word, "warning") == 0) {
 		printf("warning %s\n",
 		       directory_warning(node->directory, &warning) ? warning.text : "none");
+	} else if (strcmp(word, "server") == 0) {
+		struct directory_server server;
+
+		if (directory_server(node->directory, &server))
+			printf("server %s asked=%d nodes=%zu/%zu %s\n", server.state, server.asked,
+			       server.nodes_ready, server.nodes, server.error);
+		else
+			printf("server none\n");
 	} else if (strcmp(word, "refused") == 0) {
 		printf("refused %u\n", node->refused);
 	} else if (strcmp(word, "cpu") == 0 && getrusage(RUSAGE_SELF, &usage) == 0) {
@@ -509,10 +535,17 @@ int main(int argc, char **argv)
 	static struct node node;
 	struct error error;
 
-	if (argc < 3 || argc > 5 || address_parse(argv[1], &options.local) != 0) {
+	engine_valkey_init(&options.valkey);
+	if ((argc < 3 || argc > 5) && argc != 7) {
 		fprintf(stderr, "usage: directory_node ADDRESS KEY-FILE [RECORD-LIFETIME-SECONDS "
-				"[CLOCK-OFFSET-MS]]\n");
+				"[CLOCK-OFFSET-MS [VALKEY-HOST PORT]]]\n");
 		return 2;
+	}
+	if (address_parse(argv[1], &options.local) != 0)
+		return 2;
+	if (argc > 6) {
+		snprintf(options.valkey.host, sizeof(options.valkey.host), "%s", argv[5]);
+		options.valkey.port = (uint16_t)atoi(argv[6]);
 	}
 	if (argc > 4)
 		wall_offset_ms = atoll(argv[4]);

@@ -10,6 +10,8 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 NODE = os.environ.get("DIRECTORY_NODE", os.path.join(TOP, "tests", "directory_node"))
 PREFIX = "hfdir%d" % os.getpid()
 PORT = 7939
+SERVER_ADDRESS = "10.77.0.250"
+SERVER_PORT = 6379
 LOG = None  # where the members' log goes; None: to our own standard error
 
 
@@ -66,16 +68,18 @@ class Process:
 
 
 class Member(Process):
-    """One member, a directory_node."""
+    """One member, a directory_node. *server*: (address, port) of the server that keeps the records, if there is one."""
 
-    def __init__(self, number, key_file, family):
+    def __init__(self, number, key_file, family, server=None):
         self.number, self.address = number, address(number, family)
         self.namespace = namespace(number)
         self.key_file = key_file
+        self.server = server
         self.start()
 
     def start(self, expect="ready", lifetime_s=600, clock_ms=0):
-        self.start_process([NODE, self.address, self.key_file, str(lifetime_s), str(clock_ms)], expect)
+        self.start_process([NODE, self.address, self.key_file, str(lifetime_s), str(clock_ms),
+                            *map(str, self.server or ())], expect)
 
     def counter(self, name):
         return int(self.do("counter " + name).split()[1])
@@ -124,14 +128,18 @@ def make_namespaces(count):
 
 
 class Group:
-    def __init__(self, count, key_file, family=4):
+    """*connect*, if given, joins the servers that keep the records to the bridge in this namespace, and returns the
+    address and port of one of them."""
+
+    def __init__(self, count, key_file, family=4, connect=None):
         self.key_file = key_file
         self.family = family
         self.members = []
         make_namespaces(count)
         try:
+            server = connect(PREFIX + "-hub") if connect else None
             for number in range(1, count + 1):
-                self.members.append(Member(number, key_file, family))
+                self.members.append(Member(number, key_file, family, server))
             self.route(range(1, count + 1))
             self.wait_ring(count)
         except BaseException:

@@ -14,41 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from broadcast import Broadcast
-from group import PORT, PREFIX, Group, address, remove_namespaces, run
+from engines import engine, every_engine, group, key_file, wait_for  # noqa: F401
+from group import PORT, PREFIX, address, run
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root for network namespaces")
 
 
-@pytest.fixture(scope="module")
-def key_file(tmp_path_factory):
-    path = tmp_path_factory.mktemp("directory") / "key"
-    path.write_text("1 %s\n" % os.urandom(32).hex())
-    path.chmod(0o600)
-    return str(path)
-
-
-@pytest.fixture
-def group(request, key_file):
-    result = None
-    try:
-        result = Group(*((request.param, key_file) if isinstance(request.param, int) else
-                         (request.param[0], key_file, request.param[1])))
-        yield result
-    finally:
-        if result:
-            result.close()
-        remove_namespaces()
-
-
-def wait_for(what, seconds=6.0):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if what():
-            return True
-        time.sleep(0.05)
-    return what()
-
-
+@every_engine
 @pytest.mark.parametrize("group", [3, 8, 12], indirect=True)
 def test_found_and_absent(group):
     count = len(group.members)
@@ -101,6 +73,7 @@ def test_a_directory_and_no_broadcast(group):
     assert rows["then no such session"]["messages"] <= others + 4, rows
 
 
+@every_engine
 @pytest.mark.parametrize("group", [8], indirect=True)
 def test_silence_is_not_absence(group):
     group[1].do("publish 0 200")
@@ -121,6 +94,7 @@ def test_silence_is_not_absence(group):
     assert group[3].get(5000, 5)["absent"] == 5
 
 
+@every_engine
 @pytest.mark.parametrize("group", [8], indirect=True)
 def test_death_and_new_epoch(group):
     others = range(1, 8)
@@ -148,6 +122,7 @@ def test_death_and_new_epoch(group):
     assert group[8].get(0, 300)["found"] == 300
 
 
+@every_engine
 @pytest.mark.parametrize("group", [3], indirect=True)
 def test_all_sessions_of_a_member_in_pages(group):
     group[1].do("publish 0 100000")
@@ -179,6 +154,7 @@ def test_records_of_an_owner_that_is_not_heard_of_expire(group):
     assert group[3].get(0, 5, 300)["timed_out"] == 5
 
 
+@every_engine
 @pytest.mark.parametrize("group", [8], indirect=True)
 def test_killed_and_back_without_a_route_change(group):
     group[1].do("publish 0 200")
@@ -203,6 +179,7 @@ def test_killed_and_back_without_a_route_change(group):
     assert group[3].get(5000, 5)["absent"] == 5
 
 
+@every_engine
 @pytest.mark.parametrize("group", [3], indirect=True)
 def test_refused(group):
     group[1].do("publish 0 10")
@@ -213,6 +190,7 @@ def test_refused(group):
     # The record is not believed any more, the owner's own word is.
     assert group[3].get(4)["owner"] == address(1)
     # The port is used again on another member: the late deletion does not hurt it.
+    group[1].do("unsession 4")
     group[2].do("publish 4")
     group.settle(2)
     group[1].do("withdraw 4")
@@ -240,6 +218,7 @@ def check_published(group, owner, first):
         assert member.get(first + 25, 25)["owner"] == address(owner), member.number
 
 
+@every_engine
 @pytest.mark.parametrize("group", [5], indirect=True)
 def test_a_clock_jumps_while_it_runs(group):
     epoch = group[3].states()[address(2)][1]
@@ -259,6 +238,7 @@ def test_a_clock_jumps_while_it_runs(group):
         assert member.counter("version-ahead") == member.counter("clock-steps") == 0
 
 
+@every_engine
 @pytest.mark.parametrize("group", [2, 5], indirect=True)
 def test_a_member_starts_with_a_wrong_clock(group):
     """No clock that survives power off (1970), an hour off, once in another century: it publishes, is found and warned."""
@@ -287,6 +267,7 @@ def test_a_member_starts_with_a_wrong_clock(group):
         assert group[1].states()[address(last)][1] >= epoch
 
 
+@every_engine
 @pytest.mark.parametrize("group", [(3, 6)], indirect=True)
 def test_ipv6_members(group):
     group[1].do("publish 0 200")
@@ -296,6 +277,7 @@ def test_ipv6_members(group):
     assert group[2].get(5000, 5)["absent"] == 5
 
 
+@every_engine
 @pytest.mark.parametrize("group", [3], indirect=True)
 def test_keys_change_without_a_gap(group, tmp_path):
     """old -> old new -> new old -> new, one member after the other; what is published stays found."""
