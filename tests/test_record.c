@@ -12,6 +12,7 @@ static struct record sample(void)
 		.owner = unit_address("10.255.0.3"),
 		.version = UINT64_C(0x0123456789abcdef),
 		.owner_epoch = RECORD_EPOCH_MAX,
+		.client = 0x4711,
 	};
 
 	for (uint8_t i = 0; i < RECORD_KEY_SIZE; i++)
@@ -34,6 +35,7 @@ START_TEST(record_there_and_back)
 		ck_assert(address_equal(&record.owner, &back.owner));
 		ck_assert_uint_eq(record.version, back.version);
 		ck_assert_uint_eq(record.owner_epoch, back.owner_epoch);
+		ck_assert_uint_eq(record.client, back.client);
 	}
 }
 END_TEST
@@ -51,7 +53,7 @@ START_TEST(record_bytes)
 			      "00000000000000000000ffff0aff0003"
 			      "0123456789abcdef"
 			      "ffffffffffff"
-			      "0000");
+			      "4711");
 }
 END_TEST
 
@@ -60,19 +62,17 @@ START_TEST(record_refused)
 	struct record record, back;
 	uint8_t wire[RECORD_SIZE];
 
-	for (int i = 0; i < 6; i++) {
+	for (int i = 0; i < 5; i++) {
 		record = sample();
 		if (i == 0)
 			record.version = 0;
 		if (i == 1)
 			record.owner_epoch = 0;
 		if (i == 2)
-			record.flags = 1;
-		if (i == 3)
 			record.owner = in6addr_any;
-		if (i == 4)
+		if (i == 3)
 			record.owner = unit_address("224.0.0.5");
-		if (i == 5)
+		if (i == 4)
 			record.owner = unit_address("ff02::1");
 		record_encode(&record, wire);
 		ck_assert_int_eq(record_decode(wire, &back), -1);
@@ -168,5 +168,26 @@ START_TEST(key_depends_on_all)
 }
 END_TEST
 
-UNIT_MAIN("record", record_there_and_back, record_bytes, record_refused, flow_there_and_back,
-	  flow_refused, random_bytes, key_depends_on_all)
+/* Of IPv6 the first 64 bits count: a client has as many addresses as it likes. */
+START_TEST(client_of_a_record)
+{
+	static const char *const addresses[] = {"192.0.2.1", "192.0.2.2", "2001:db8:0:1::1",
+						"2001:db8:0:1::2", "2001:db8:0:2::1"};
+	const uint8_t hash_key[RECORD_HASH_SIZE] = {1}, other_key[RECORD_HASH_SIZE] = {2};
+	uint16_t client[5];
+
+	for (size_t i = 0; i < 5; i++) {
+		struct in6_addr address = unit_address(addresses[i]);
+
+		client[i] = record_client_make(hash_key, &address);
+		ck_assert_uint_eq(client[i], record_client_make(hash_key, &address));
+		ck_assert_uint_ne(client[i], record_client_make(other_key, &address));
+	}
+	ck_assert_uint_ne(client[0], client[1]);
+	ck_assert_uint_eq(client[2], client[3]);
+	ck_assert_uint_ne(client[2], client[4]);
+}
+END_TEST
+
+UNIT_MAIN("record", record_there_and_back, record_bytes, record_refused, client_of_a_record,
+	  flow_there_and_back, flow_refused, random_bytes, key_depends_on_all)

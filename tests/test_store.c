@@ -291,5 +291,64 @@ START_TEST(like_a_plain_table)
 }
 END_TEST
 
+static enum store_status put_client(struct store *store, uint32_t key, uint16_t client)
+{
+	struct record record = record_make(key, 1, 1, key + 1);
+
+	record.client = client;
+	return store_put(store, &record, 0);
+}
+
+static uint32_t records_of(struct store *store, uint32_t first, uint32_t count)
+{
+	uint32_t found = 0;
+
+	for (uint32_t i = first; i < first + count; i++)
+		found += owner_of(store, i) != 0;
+	return found;
+}
+
+/* One client's flood fills the table; then others come, and it goes on. */
+START_TEST(a_flood_of_one_client)
+{
+	enum { MAX = 10000, OTHERS = 3000 };
+	struct store *store = store_create(MAX, LIFETIME);
+	uint32_t refused = 0;
+
+	for (uint32_t i = 0; i < MAX; i++)
+		ck_assert_int_eq(put_client(store, i, 7), STORE_DONE);
+	/* Not for itself: nothing is gained by it. */
+	ck_assert_int_eq(put_client(store, MAX, 7), STORE_FULL);
+	ck_assert_uint_eq(store_evicted(store), 0);
+	for (uint32_t i = 0; i < OTHERS; i++) {
+		ck_assert_int_eq(put_client(store, 100000 + i, (uint16_t)(100 + i)), STORE_DONE);
+		refused += put_client(store, 200000 + i, 7) == STORE_FULL;
+	}
+	ck_assert_uint_eq(store_evicted(store), OTHERS);
+	ck_assert_uint_eq(refused, OTHERS);
+	ck_assert_uint_eq(records_of(store, 100000, OTHERS), OTHERS);
+	ck_assert_uint_eq(records_of(store, 0, MAX), MAX - OTHERS);
+	ck_assert_uint_eq(store_records(store), MAX);
+	store_free(store);
+}
+END_TEST
+
+/* Many clients with one session each lose nothing to each other. */
+START_TEST(no_client_has_more_than_its_share)
+{
+	enum { MAX = 10000 };
+	struct store *store = store_create(MAX, LIFETIME);
+
+	for (uint32_t i = 0; i < MAX; i++)
+		ck_assert_int_eq(put_client(store, i, (uint16_t)i), STORE_DONE);
+	for (uint32_t i = 0; i < 1000; i++)
+		ck_assert_int_eq(put_client(store, MAX + i, (uint16_t)(MAX + i)), STORE_FULL);
+	ck_assert_uint_eq(store_evicted(store), 0);
+	ck_assert_uint_eq(records_of(store, 0, MAX), MAX);
+	store_free(store);
+}
+END_TEST
+
 UNIT_MAIN("store", last_writer_wins, late_delete_of_a_reused_port, tombstones, epochs, expiry,
-	  bounds, owners_bound, sweeps, like_a_plain_table)
+	  bounds, owners_bound, sweeps, a_flood_of_one_client, no_client_has_more_than_its_share,
+	  like_a_plain_table)

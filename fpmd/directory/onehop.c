@@ -194,6 +194,25 @@ static void tell_silent(struct directory *directory, uint64_t now_ms)
 	apply_changes(directory, changed);
 }
 
+static void tell_full(struct directory *directory)
+{
+	size_t records = store_records(directory->store);
+	uint32_t max = directory->options.records_max;
+
+	if (!directory->full_told && records >= max)
+		log_warn(
+			"directory: %zu records of other hosts' sessions: the table is full. The "
+			"clients with the most sessions lose theirs first; what is not kept is asked "
+			"of all members. More hosts in the ring (`directory ring-members`) or fewer "
+			"`directory replicas` help",
+			records);
+	else if (directory->full_told && records < max - max / 10)
+		log_info("directory: the table of records has room again");
+	else
+		return;
+	directory->full_told = !directory->full_told;
+}
+
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct directory *directory = arg;
@@ -210,6 +229,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	}
 	store_expire(directory->store, now_ms, 4096);
 	sweep_moved(directory, now_ms);
+	tell_full(directory);
 	if (directory->valkey != NULL)
 		valkey_records_tick(directory, now_ms);
 }
@@ -565,6 +585,8 @@ size_t directory_counters(struct directory *directory, struct directory_counter 
 		{"version-ahead", "puts with a version too far ahead: a clock is wrong",
 		 directory->counters.ahead},
 		{"store-full", "puts that found no room", directory->counters.full},
+		{"store-evicted", "records dropped for a client that has fewer",
+		 store_evicted(directory->store)},
 		{"not-owner", "puts, deletes and claims for a session of somebody else",
 		 directory->counters.not_owner},
 		{"other-engine", "puts and deletes refused: only a server keeps records here",

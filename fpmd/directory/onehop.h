@@ -67,6 +67,7 @@ struct directory {
 	struct event *pump; /* entries of published that are due */
 	bool ring_changed;
 	bool members_changed;
+	bool full_told;	       /* that the store is full */
 	uint64_t ring_ms;      /* of the last change */
 	size_t sweep_left;     /* slots to look at after it */
 	uint64_t second_ms;    /* when on_second() ran last */
@@ -118,6 +119,8 @@ uint64_t onehop_version(struct directory *directory);
 bool onehop_version_ahead(struct directory *directory, uint64_t version);
 void onehop_pump_soon(struct directory *directory);
 void onehop_on_pump(evutil_socket_t fd, short what, void *arg);
+/* What is published of an own session. */
+struct record onehop_record(const struct directory *directory, const struct published_entry *entry);
 void onehop_place_all(struct directory *directory);
 void onehop_take_put(struct directory *directory, uint16_t member, const uint8_t *wire);
 void onehop_take_delete(struct directory *directory, uint16_t member, const uint8_t *wire);

@@ -14,14 +14,20 @@ void onehop_pump_soon(struct directory *directory)
 	event_active(directory->pump, EV_TIMEOUT, 1);
 }
 
-static void send_entry(struct directory *directory, const struct published_entry *entry)
+struct record onehop_record(const struct directory *directory, const struct published_entry *entry)
 {
-	struct record record = {
+	return (struct record){
 		.key = entry->key,
 		.owner = directory->options.local,
 		.version = entry->version,
 		.owner_epoch = directory->boot.epoch,
+		.client = record_client_make(directory->keys.record_hash, &entry->flow.client),
 	};
+}
+
+static void send_entry(struct directory *directory, const struct published_entry *entry)
+{
+	struct record record = onehop_record(directory, entry);
 	struct ack ack = {.key = entry->key, .version = entry->version};
 	uint8_t wire[RECORD_SIZE];
 

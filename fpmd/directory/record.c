@@ -13,7 +13,7 @@ void record_encode(const struct record *record, uint8_t wire[RECORD_SIZE])
 	memcpy(wire + 16, record->owner.s6_addr, 16);
 	wire_write(wire + 32, record->version, 8);
 	wire_write(wire + 40, record->owner_epoch, 6);
-	wire_write(wire + 46, record->flags, 2);
+	wire_write(wire + 46, record->client, 2);
 }
 
 int record_decode(const uint8_t wire[RECORD_SIZE], struct record *record)
@@ -22,8 +22,8 @@ int record_decode(const uint8_t wire[RECORD_SIZE], struct record *record)
 	memcpy(record->owner.s6_addr, wire + 16, 16);
 	record->version = wire_read(wire + 32, 8);
 	record->owner_epoch = wire_read(wire + 40, 6);
-	record->flags = (uint16_t)wire_read(wire + 46, 2);
-	if (record->flags != 0 || record->version == 0 || record->owner_epoch == 0)
+	record->client = (uint16_t)wire_read(wire + 46, 2);
+	if (record->version == 0 || record->owner_epoch == 0)
 		return -1;
 	return address_is_unicast(&record->owner) ? 0 : -1;
 }
@@ -57,4 +57,13 @@ void record_key_make(const uint8_t hash_key[RECORD_HASH_SIZE], const struct flow
 	_Static_assert(RECORD_KEY_SIZE == crypto_shorthash_siphashx24_BYTES, "hash size");
 	flow_encode(flow, wire);
 	crypto_shorthash_siphashx24(key->bytes, wire, sizeof(wire), hash_key);
+}
+
+uint16_t record_client_make(const uint8_t hash_key[RECORD_HASH_SIZE], const struct in6_addr *client)
+{
+	uint8_t hash[crypto_shorthash_siphashx24_BYTES];
+
+	crypto_shorthash_siphashx24(hash, client->s6_addr, address_is_ipv4(client) ? 16 : 8,
+				    hash_key);
+	return (uint16_t)wire_read(hash, 2);
 }

@@ -2,7 +2,7 @@
 /*
  * One entry of the directory and how it looks on the wire. Pure. All numbers are big-endian.
  *
- *   record: key 16 | owner 16 (IPv4 mapped) | version 8 | owner epoch 6 | flags 2    = 48 bytes
+ *   record: key 16 | owner 16 (IPv4 mapped) | version 8 | owner epoch 6 | client 2   = 48 bytes
  *   flow:   client 16 | VIP 16 | client port 2 | VIP port 2 | protocol 1             = 37 bytes
  */
 #ifndef HOLDFAST_DIRECTORY_RECORD_H
@@ -28,12 +28,12 @@ struct record {
 	struct in6_addr owner;
 	uint64_t version;     /* hybrid logical clock of the publication, never 0 */
 	uint64_t owner_epoch; /* start of the owner's fpmd, ms since 1970, 48 bits, never 0 */
-	uint16_t flags;	      /* none is defined: 0 */
+	uint16_t client;      /* record_client_make() */
 };
 
 void record_encode(const struct record *record, uint8_t wire[RECORD_SIZE]);
 
-/* Returns 0, or -1: unknown flags, version or epoch 0, owner no unicast address. */
+/* Returns 0, or -1: version or epoch 0, owner no unicast address. */
 int record_decode(const uint8_t wire[RECORD_SIZE], struct record *record);
 
 void flow_encode(const struct flow *flow, uint8_t wire[FLOW_WIRE_SIZE]);
@@ -41,7 +41,14 @@ void flow_encode(const struct flow *flow, uint8_t wire[FLOW_WIRE_SIZE]);
 /* Returns 0, or -1: not TCP, a port 0, an address that is unspecified or multicast. */
 int flow_decode(const uint8_t wire[FLOW_WIRE_SIZE], struct flow *flow);
 
-/* *hash_key* is the same on all members, see struct directory_keys. */
+/*
+ * A keyed hash of the client's address, of its /64 for IPv6: so that one client's records can be
+ * counted. *hash_key* is the same on all members, see struct directory_keys.
+ */
+uint16_t record_client_make(const uint8_t hash_key[RECORD_HASH_SIZE],
+			    const struct in6_addr *client);
+
+/* With the same *hash_key*. */
 void record_key_make(const uint8_t hash_key[RECORD_HASH_SIZE], const struct flow *flow,
 		     struct record_key *key);
 

@@ -14,6 +14,8 @@
 #define CHUNK_SIZE (1u << CHUNK_BITS)
 #define NO_OWNER UINT16_MAX
 #define OWNER_HASH (2 * STORE_OWNERS_MAX)
+#define CLIENTS 65536	/* values of record.client */
+#define EVICT_SAMPLE 16 /* slots looked at for a client that has more than its share */
 
 struct slot {
 	struct record_key key;
@@ -23,7 +25,7 @@ struct slot {
 	uint32_t previous;
 	uint32_t ends_s; /* tombstone */
 	uint16_t owner;	 /* index; NO_OWNER: free */
-	uint16_t flags;
+	uint16_t client;
 	bool tombstone;
 };
 
@@ -53,6 +55,9 @@ struct store {
 	uint32_t sweep;
 	struct list tombstones;
 	uint32_t tombstone_count;
+	uint32_t by_client[CLIENTS]; /* records */
+	uint32_t random;
+	uint64_t evicted;
 	uint64_t lifetime_ms;
 	struct owner owner[STORE_OWNERS_MAX];
 	uint16_t owners;		 /* entries ever used */
@@ -175,6 +180,7 @@ static void owner_link(struct store *store, uint32_t index)
 	owner->first = index;
 	owner->records++;
 	store->records++;
+	store->by_client[slot->client]++;
 }
 
 static void owner_unlink(struct store *store, uint32_t index)
@@ -190,6 +196,7 @@ static void owner_unlink(struct store *store, uint32_t index)
 		slot_at(store, slot->next)->previous = slot->previous;
 	owner->records--;
 	store->records--;
+	store->by_client[slot->client]--;
 }
 
 static void tombstone_link(struct store *store, uint32_t index, uint64_t now_ms)
@@ -330,6 +337,38 @@ static uint16_t owner_enter(struct store *store, const struct in6_addr *address,
 	return index;
 }
 
+/*
+ * Drops a record of the client that has the most of a few taken at random, if it has clearly more
+ * than *client*: whoever floods the table loses to all others, and not to himself.
+ */
+static bool evict_for(struct store *store, uint16_t client)
+{
+	uint32_t most = store->by_client[client] + 1;
+	uint32_t victim = NONE;
+
+	for (int i = 0; i < EVICT_SAMPLE; i++) {
+		const struct slot *slot;
+		uint32_t index;
+
+		/* Numerical Recipes' linear congruential generator; its high bits are the good
+		 * ones. */
+		store->random = store->random * 1664525 + 1013904223;
+		index = (uint32_t)((uint64_t)store->random * store->slots >> 32);
+		slot = slot_at(store, index);
+		if (slot->owner == NO_OWNER || slot->tombstone ||
+		    store->by_client[slot->client] <= most)
+			continue;
+		most = store->by_client[slot->client];
+		victim = index;
+	}
+	if (victim == NONE)
+		return false;
+	owner_unlink(store, victim);
+	slot_release(store, victim);
+	store->evicted++;
+	return true;
+}
+
 enum store_status store_put(struct store *store, const struct record *record, uint64_t now_ms)
 {
 	enum store_status status = STORE_DONE;
@@ -354,12 +393,14 @@ enum store_status store_put(struct store *store, const struct record *record, ui
 			owner_unlink(store, index);
 	} else {
 		index = slot_take(store, &record->key);
+		if (index == NONE && evict_for(store, record->client))
+			index = slot_take(store, &record->key);
 		if (index == NONE)
 			return STORE_FULL;
 		slot = slot_at(store, index);
 	}
 	slot->version = record->version;
-	slot->flags = record->flags;
+	slot->client = record->client;
 	slot->owner = owner;
 	owner_link(store, index);
 	return STORE_DONE;
@@ -422,7 +463,7 @@ bool store_get(const struct store *store, const struct record_key *key, struct r
 	record->owner = store->owner[slot->owner].address;
 	record->owner_epoch = store->owner[slot->owner].epoch;
 	record->version = slot->version;
-	record->flags = slot->flags;
+	record->client = slot->client;
 	return true;
 }
 
@@ -479,6 +520,11 @@ size_t store_sweep(struct store *store, store_keep_fn *keep, void *arg, size_t b
 		dropped++;
 	}
 	return dropped;
+}
+
+uint64_t store_evicted(const struct store *store)
+{
+	return store->evicted;
 }
 
 size_t store_records(const struct store *store)

@@ -4,6 +4,7 @@
  * At most 64 bytes a record (48 and its bucket), allocated as the table fills, bounded.
  * Last writer wins by version; a deleted record leaves a tombstone, so that a datagram that was
  * overtaken does not bring it back; a newer epoch of an owner voids its older records at once.
+ * A full store makes room for a client with few records by dropping one of a client with many.
  */
 #ifndef HOLDFAST_DIRECTORY_STORE_H
 #define HOLDFAST_DIRECTORY_STORE_H
@@ -57,6 +58,10 @@ typedef bool store_keep_fn(void *arg, const struct record_key *key);
 size_t store_sweep(struct store *store, store_keep_fn *keep, void *arg, size_t budget);
 
 size_t store_records(const struct store *store);
+
+/* Records that were dropped to make room for another client's. */
+uint64_t store_evicted(const struct store *store);
+
 size_t store_tombstones(const struct store *store);
 size_t store_owner_records(const struct store *store, const struct in6_addr *owner);
 

@@ -24,7 +24,7 @@ struct valkey_command {
 	bool without_index;   /* of PUT, DELETE */
 	bool with_script;     /* of PUT, DELETE: the script itself, not its hash */
 	uint64_t request;     /* of GET, SCAN, READ */
-	struct record record; /* PUT: all; DELETE: without flags; GET: key; SCAN, READ: owner */
+	struct record record; /* PUT: all; DELETE: without client; GET: key; SCAN, READ: owner */
 	uint64_t cursor;      /* SCAN: where to begin; READ: where to go on */
 	bool more;	      /* READ */
 	uint16_t bucket;

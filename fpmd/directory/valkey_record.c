@@ -85,7 +85,7 @@ void valkey_value_encode(const struct record *record, bool tombstone,
 	wire_write(value + 1, record->version, 8);
 	memcpy(value + 9, record->owner.s6_addr, 16);
 	wire_write(value + 25, record->owner_epoch, 6);
-	wire_write(value + 31, record->flags, 2);
+	wire_write(value + 31, record->client, 2);
 }
 
 enum valkey_value valkey_value_decode(const void *value, size_t size, const struct record_key *key,
@@ -99,8 +99,8 @@ enum valkey_value valkey_value_decode(const void *value, size_t size, const stru
 	record->version = wire_read(at + 1, 8);
 	memcpy(record->owner.s6_addr, at + 9, 16);
 	record->owner_epoch = wire_read(at + 25, 6);
-	record->flags = (uint16_t)wire_read(at + 31, 2);
-	if (record->flags != 0 || record->version == 0 || record->owner_epoch == 0 ||
+	record->client = (uint16_t)wire_read(at + 31, 2);
+	if (record->version == 0 || record->owner_epoch == 0 ||
 	    !address_is_unicast(&record->owner))
 		return VALKEY_VALUE_FOREIGN;
 	return at[0] == KIND_RECORD ? VALKEY_VALUE_RECORD : VALKEY_VALUE_TOMBSTONE;

@@ -4,7 +4,7 @@
  * Pure.
  *
  *   PREFIX:{BUCKET}:r:KEY     BUCKET 3 hex digits, KEY 32 hex digits
- *     kind 1 ('R' a record, 'T' a tombstone) | version 8 | owner 16 | owner epoch 6 | flags 2
+ *     kind 1 ('R' a record, 'T' a tombstone) | version 8 | owner 16 | owner epoch 6 | client 2
  *     Numbers are big-endian. Expires after the record's lifetime, the tombstone's
  *     STORE_TOMBSTONE_MS.
  *   PREFIX:{BUCKET}:o:OWNER   OWNER as text ("10.255.0.3", "2001:db8::1")

@@ -162,12 +162,7 @@ int valkey_records_open(struct directory *directory, struct error *error)
 
 void valkey_records_send(struct directory *directory, const struct published_entry *entry)
 {
-	const struct record record = {
-		.key = entry->key,
-		.owner = directory->options.local,
-		.version = entry->version,
-		.owner_epoch = directory->boot.epoch,
-	};
+	const struct record record = onehop_record(directory, entry);
 	int sent;
 
 	if (entry->ending)
