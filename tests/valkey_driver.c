@@ -8,8 +8,8 @@
  *   delete N COUNT OWNER VERSION [AHEAD [TRIES]]  likewise
  *   get N COUNT [AHEAD]   "got record=.. miss=.. failed=.. twice=.. refused=.. owner=.. version=..
  * us=.. p50=..us p99=..us"; owner and version of the last record page OWNER            "page
- * records=.. different=.. pages=.. failed=.. us=.." wait STATE            "state STATE MS" status,
- * nodes, counter NAME, lost (how often records may have been lost), quit
+ * records=.. different=.. pages=.. failed=.. us=.." wait STATE            "state STATE MS" epoch N,
+ * status, nodes, counter NAME, lost (how often records may have been lost), quit
  */
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -33,6 +33,7 @@ struct driver {
 	struct bufferevent *input;
 	struct event *retry;
 	unsigned int lost;
+	unsigned int epoch; /* above EPOCH */
 	char wait_state[32];
 	uint64_t start_us;
 
@@ -101,7 +102,7 @@ static void store_more(struct driver *driver)
 		struct record record = {.key = key_make(number),
 					.owner = driver->owner,
 					.version = driver->version,
-					.owner_epoch = EPOCH};
+					.owner_epoch = EPOCH + driver->epoch};
 		int result;
 
 		if (driver->progress[number] != NOT_SENT) {
@@ -426,6 +427,8 @@ static void run_command(struct driver *driver, const char *line)
 	} else if (sscanf(line, "wait %31s", driver->wait_state) == 1) {
 		driver->start_us = now_us();
 		check_state(driver);
+	} else if (sscanf(line, "epoch %u", &driver->epoch) == 1) {
+		printf("done\n");
 	} else if (strcmp(word, "status") == 0) {
 		print_status(driver);
 	} else if (strcmp(word, "nodes") == 0) {

@@ -160,10 +160,11 @@ int valkey_open(struct event_base *base, const struct valkey_options *options,
 void valkey_close(struct valkey *valkey);
 
 /*
- * Puts the record for record_lifetime_s from now on: the newest version wins, of equal versions the
- * higher owner address; a record that is there already lives on. What is put in one turn of the
- * event loop goes out together. Returns 0, or -1 if it cannot be sent now: no connection to the
- * primary of its slot, or VALKEY_OUTSTANDING_MAX reached; nothing will be called then.
+ * Puts the record for record_lifetime_s from now on: the newest version wins, of one owner the
+ * newest epoch, of equal versions the higher owner address; a record that is there already lives
+ * on. What is put in one turn of the event loop goes out together. Returns 0, or -1 if it cannot be
+ * sent now: no connection to the primary of its slot, or VALKEY_OUTSTANDING_MAX reached; nothing
+ * will be called then.
  */
 int valkey_put(struct valkey *valkey, const struct record *record);
 

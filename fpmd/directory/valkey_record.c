@@ -11,7 +11,10 @@
 #define KIND_RECORD 'R'
 #define KIND_TOMBSTONE 'T'
 
-/* Lua compares strings by locale, so the bytes are compared one by one. */
+/*
+ * Lua compares strings by locale, so the bytes are compared one by one. newer(): above 0 if what is
+ * there is. Of one owner the later epoch is, whatever the versions: its clock may have gone back.
+ */
 #define COMPARE                                                                                    \
 	"local function compare(a, b)\n"                                                           \
 	"  for i = 1, #a do\n"                                                                     \
@@ -21,11 +24,19 @@
 	"  return 0\n"                                                                             \
 	"end\n"                                                                                    \
 	"local old, new = redis.call('GET', KEYS[1]), ARGV[1]\n"                                   \
-	"local kind = old and #old == #new and string.sub(old, 1, 1)\n"
+	"local kind = old and #old == #new and string.sub(old, 1, 1)\n"                            \
+	"local function newer()\n"                                                                 \
+	"  local d = 0\n"                                                                          \
+	"  if string.sub(old, 10, 25) == string.sub(new, 10, 25) then\n"                           \
+	"    d = compare(string.sub(old, 26, 31), string.sub(new, 26, 31))\n"                      \
+	"  end\n"                                                                                  \
+	"  if d == 0 then d = compare(string.sub(old, 2, 9), string.sub(new, 2, 9)) end\n"         \
+	"  return d\n"                                                                             \
+	"end\n"
 
 const char valkey_put_script[] = COMPARE
 	"if (kind == 'R' or kind == 'T') and old ~= new then\n"
-	"  local order = compare(string.sub(old, 2, 9), string.sub(new, 2, 9))\n"
+	"  local order = newer()\n"
 	"  if order == 0 and kind == 'T' then return 1 end\n"
 	"  if order == 0 then order = compare(string.sub(old, 10, 25), string.sub(new, 10, 25)) end\n"
 	"  if order > 0 then return 1 end\n"
@@ -41,7 +52,7 @@ const char valkey_put_script[] = COMPARE
 
 const char valkey_delete_script[] =
 	COMPARE "if kind == 'R' or kind == 'T' then\n"
-		"  local order = compare(string.sub(old, 2, 9), string.sub(new, 2, 9))\n"
+		"  local order = newer()\n"
 		"  if kind == 'T' then\n"
 		"    if order >= 0 then return 0 end\n"
 		"  elseif order > 0 or string.sub(old, 10, 25) ~= string.sub(new, 10, 25) then\n"

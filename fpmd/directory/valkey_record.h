@@ -49,7 +49,8 @@ enum valkey_value valkey_value_decode(const void *value, size_t size, const stru
  * KEYS: the record's, and the owner's (may be left out: the index stays as it is).
  * ARGV: the value, the key as 16 bytes, the time in ms after which it expires.
  * Both return 0: done, or 1: superseded. They do the same as store_put() and store_delete(), but
- * know nothing of epochs. A delete that finds no memory for its tombstone deletes all the same.
+ * know an owner's epoch only by what they replace. A delete that finds no memory for its tombstone
+ * deletes all the same.
  */
 extern const char valkey_put_script[];
 extern const char valkey_delete_script[];

@@ -82,6 +82,34 @@ def test_the_newest_version_wins(server):
             assert d.get(10 + i)["version"] == high
 
 
+def test_a_new_start_of_the_owner_counts_more_than_versions(server):
+    """Its clock may have gone back."""
+    with open_driver() as d:
+        d.wait("ready")
+        put = lambda owner, version: d.put(0, 1, owner, version)["done"]  # noqa: E731
+        delete = lambda owner, version: d.delete(0, 1, owner, version)["done"]  # noqa: E731
+        assert put(A, 500) == 1
+        d.do("epoch 5")
+        assert put(A, 3) == 1
+        assert d.get(0)["version"] == 3
+        # What the former start still says comes too late, whatever its versions.
+        d.do("epoch 4")
+        assert put(A, 600) == 0
+        assert delete(A, 600) == 0
+        assert d.get(0)["version"] == 3
+        # Epochs of two owners have nothing to do with each other.
+        assert put(B, 4) == 1
+        d.do("epoch 6")
+        assert put(A, 3) == 0
+        assert d.get(0)["owner"] == B
+        assert put(A, 5) == 1
+        assert delete(A, 5) == 1
+        assert put(A, 4) == 0
+        d.do("epoch 7")
+        assert put(A, 4) == 1
+        assert d.get(0)["version"] == 4
+
+
 def test_owner_index(server):
     with open_driver() as d:
         d.wait("ready")
