@@ -11,6 +11,7 @@ static struct record record_make(void)
 		.owner = unit_address("10.255.0.3"),
 		.version = UINT64_C(0x0102030405060708),
 		.owner_epoch = UINT64_C(0x112233445566),
+		.client = 0x7788,
 	};
 
 	for (size_t i = 0; i < RECORD_KEY_SIZE; i++)
@@ -75,8 +76,8 @@ END_TEST
 START_TEST(values)
 {
 	static const uint8_t want[VALKEY_VALUE_SIZE] = {
-		'R', 1, 2,    3,    4,	5,   6, 7, 8,	 0,    0,    0,	   0,	 0,    0, 0, 0,
-		0,   0, 0xff, 0xff, 10, 255, 0, 3, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0, 0};
+		'R', 1, 2,    3,    4,	5,   6, 7, 8,	 0,    0,    0,	   0,	 0,    0,    0,	  0,
+		0,   0, 0xff, 0xff, 10, 255, 0, 3, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88};
 	struct record record = record_make(), back = {0};
 	uint8_t value[VALKEY_VALUE_SIZE];
 
@@ -88,7 +89,7 @@ START_TEST(values)
 	ck_assert(address_equal(&back.owner, &record.owner));
 	ck_assert_uint_eq(back.version, record.version);
 	ck_assert_uint_eq(back.owner_epoch, record.owner_epoch);
-	ck_assert_uint_eq(back.flags, 0);
+	ck_assert_uint_eq(back.client, record.client);
 	valkey_value_encode(&record, true, value);
 	ck_assert_int_eq(value[0], 'T');
 	ck_assert_int_eq(valkey_value_decode(value, sizeof(value), &record.key, &back),
@@ -102,8 +103,7 @@ START_TEST(foreign_values)
 		size_t at, count;
 		uint8_t byte;
 	} spoilt[] = {
-		{0, 1, 'X'}, {0, 1, 0},	 {1, 8, 0},  {25, 6, 0},
-		{31, 1, 1},  {32, 1, 1}, {9, 16, 0}, {9, 16, 0xff},
+		{0, 1, 'X'}, {0, 1, 0}, {1, 8, 0}, {25, 6, 0}, {9, 16, 0}, {9, 16, 0xff},
 	};
 	struct record record = record_make(), back;
 	uint8_t value[VALKEY_VALUE_SIZE + 1];
