@@ -55,11 +55,19 @@ void lookup_disbelieve(struct lookup *lookup, const struct in6_addr *owner)
 	lookup->disbelieved = *owner;
 }
 
-/* Is there a record that its owner did not disown? */
+static bool answered(const struct lookup *lookup, uint16_t id)
+{
+	return member_bits_has(&lookup->missed, id) || member_bits_has(&lookup->record, id);
+}
+
+/*
+ * Is there a record that its owner did not disown? It does so also if it knows another one: else it
+ * would have claimed the session.
+ */
 static bool record_stands(const struct lookup *lookup)
 {
-	return lookup->recorded && (lookup->owner_id == UINT16_MAX ||
-				    !member_bits_has(&lookup->missed, lookup->owner_id));
+	return lookup->recorded &&
+	       (lookup->owner_id == UINT16_MAX || !answered(lookup, lookup->owner_id));
 }
 
 bool lookup_answer(struct lookup *lookup, uint16_t id, enum get_status status,
@@ -78,10 +86,6 @@ bool lookup_answer(struct lookup *lookup, uint16_t id, enum get_status status,
 		lookup->owner_id = id;
 		return true;
 	case GET_RECORD:
-		if (lookup->disbelieving && address_equal(&lookup->disbelieved, &record->owner)) {
-			member_bits_set(&lookup->missed, id);
-			return true;
-		}
 		/* Only this host itself can say that it owns a session. */
 		if (owner_id == MEMBER_LOCAL) {
 			member_bits_set(&lookup->missed, id);
@@ -92,6 +96,8 @@ bool lookup_answer(struct lookup *lookup, uint16_t id, enum get_status status,
 			lookup->recorded = true;
 			lookup->version = record->version;
 			lookup->owner = record->owner;
+			lookup->doubted = lookup->disbelieving &&
+					  address_equal(&lookup->disbelieved, &record->owner);
 			lookup->owner_id = owner_id < 0 ? UINT16_MAX : (uint16_t)owner_id;
 		}
 		return true;
@@ -121,11 +127,6 @@ static void finish(struct lookup_step *step, enum directory_answer answer)
 	step->answer = answer;
 	memset(&step->ask, 0, sizeof(step->ask));
 	step->any = false;
-}
-
-static bool answered(const struct lookup *lookup, uint16_t id)
-{
-	return member_bits_has(&lookup->missed, id) || member_bits_has(&lookup->record, id);
 }
 
 static bool has_keeper(const struct lookup *lookup)
@@ -185,37 +186,6 @@ static unsigned int count_waiting(const struct lookup *lookup, const struct look
 	return waiting;
 }
 
-static void ask_all(struct lookup *lookup, const struct lookup_view *view, uint64_t now_us,
-		    struct lookup_step *step)
-{
-	unsigned int waiting = count_waiting(lookup, view);
-	bool repeat = lookup->repeats < LOOKUP_REPEATS &&
-		      now_us >= lookup->all_us + (lookup->repeats + 1) * LOOKUP_REPEAT_US;
-
-	if (record_stands(lookup) && (waiting == 0 || now_us >= lookup->all_us + LOOKUP_CLAIM_US)) {
-		finish(step, DIRECTORY_FOUND);
-		return;
-	}
-	if (waiting == 0 && !view->incomplete) {
-		finish(step, DIRECTORY_ABSENT);
-		return;
-	}
-	if (now_us >= lookup->deadline_us)
-		return;
-	if (repeat)
-		lookup->repeats++;
-	for (uint16_t id = 0; id < view->members; id++) {
-		if (member_bits_has(view->ring, id) && !answered(lookup, id) &&
-		    (repeat || !member_bits_has(&lookup->asked, id)))
-			ask(lookup, step, id);
-	}
-	step->wake_us = lookup->deadline_us;
-	if (lookup->repeats < LOOKUP_REPEATS)
-		step->wake_us = lookup->all_us + (lookup->repeats + 1) * LOOKUP_REPEAT_US;
-	if (record_stands(lookup))
-		step->wake_us = lookup->all_us + LOOKUP_CLAIM_US;
-}
-
 /*
  * A record is known, its owner has not spoken. Asks it, again and again. Returns false when there
  * is nothing to wait for any more.
@@ -228,7 +198,8 @@ static bool confirm(struct lookup *lookup, const struct lookup_view *view, uint6
 	if (id == UINT16_MAX || id == MEMBER_LOCAL || !member_bits_has(view->ring, id) ||
 	    member_bits_has(view->silent, id) || answered(lookup, id))
 		return false;
-	if (lookup->confirm_us == 0) {
+	if (lookup->confirm_us == 0 || lookup->confirm_id != id) {
+		lookup->confirm_id = id;
 		lookup->confirm_us = now_us;
 		lookup->confirm_repeat_us = now_us + LOOKUP_CONFIRM_REPEAT_US;
 		if (!member_bits_has(&lookup->asked, id))
@@ -244,6 +215,44 @@ static bool confirm(struct lookup *lookup, const struct lookup_view *view, uint6
 	}
 	step->wake_us = lookup->confirm_repeat_us;
 	return true;
+}
+
+static void ask_all(struct lookup *lookup, const struct lookup_view *view, uint64_t now_us,
+		    struct lookup_step *step)
+{
+	unsigned int waiting = count_waiting(lookup, view);
+	bool recorded = record_stands(lookup);
+	bool confirming = recorded && confirm(lookup, view, now_us, step);
+	bool believed = recorded && !confirming && !lookup->doubted;
+	uint64_t confirm_us = step->wake_us;
+	bool repeat = lookup->repeats < LOOKUP_REPEATS &&
+		      now_us >= lookup->all_us + (lookup->repeats + 1) * LOOKUP_REPEAT_US;
+
+	if (believed && (waiting == 0 || now_us >= lookup->all_us + LOOKUP_CLAIM_US)) {
+		finish(step, DIRECTORY_FOUND);
+		return;
+	}
+	if (waiting == 0 && !view->incomplete) {
+		finish(step, DIRECTORY_ABSENT);
+		return;
+	}
+	if (now_us >= lookup->deadline_us)
+		return;
+	if (repeat)
+		lookup->repeats++;
+	for (uint16_t id = 0; id < view->members; id++) {
+		if (member_bits_has(view->ring, id) && !answered(lookup, id) &&
+		    !member_bits_has(&step->ask, id) &&
+		    (repeat || !member_bits_has(&lookup->asked, id)))
+			ask(lookup, step, id);
+	}
+	step->wake_us = lookup->deadline_us;
+	if (lookup->repeats < LOOKUP_REPEATS)
+		step->wake_us = lookup->all_us + (lookup->repeats + 1) * LOOKUP_REPEAT_US;
+	if (believed)
+		step->wake_us = lookup->all_us + LOOKUP_CLAIM_US;
+	if (confirming && confirm_us < step->wake_us)
+		step->wake_us = confirm_us;
 }
 
 void lookup_next(struct lookup *lookup, const struct lookup_view *view, uint64_t now_us,
@@ -269,7 +278,7 @@ void lookup_next(struct lookup *lookup, const struct lookup_view *view, uint64_t
 		if (asks && step->wake_us > lookup->deadline_us)
 			step->wake_us = lookup->deadline_us;
 		/* A server may be out of reach of the session's owner, with an older record. */
-		if (!asks && (late || view->too_many || !has_keeper(lookup)))
+		if (!asks && !lookup->doubted && (late || view->too_many || !has_keeper(lookup)))
 			finish(step, DIRECTORY_FOUND);
 		if (asks || step->done)
 			return;

@@ -10,7 +10,8 @@
  *             that is silent, or stays so, is believed by the record
  *   all:      on a miss of all replicas, or their silence, each other member of the ring is asked,
  *             if the view allows it. A claim (it has the session itself) is the answer at once. A
- *             record counts after a short wait for claims, and not if its owner disowned it
+ *             record counts after a short wait for claims, when its owner was asked as above, and
+ *             not if it disowned it
  *   absent:   only when each member of the ring missed, and the ring is known entirely
  *
  * If a server keeps the records it is the only replica. What it does not know, or does not answer,
@@ -75,11 +76,13 @@ struct lookup {
 	uint64_t all_us;     /* since when */
 	uint64_t confirm_us; /* when the record's owner was asked, 0: not yet */
 	uint64_t confirm_repeat_us;
+	uint16_t confirm_id; /* who that was */
 	uint16_t replica[RING_REPLICAS_MAX];
 	uint8_t replicas;
 	uint8_t repeats;
 	bool claimed;
 	bool recorded;
+	bool doubted; /* the record: its owner's own word counts, its silence does not */
 	bool disbelieving;
 	struct in6_addr disbelieved;
 	uint16_t owner_id; /* of the record, UINT16_MAX: no member that we know */
@@ -106,7 +109,7 @@ struct lookup_step {
 void lookup_start(struct lookup *lookup, const uint16_t *replica, uint8_t replicas,
 		  const struct lookup_view *view, uint64_t now_us, uint64_t deadline_us);
 
-/* A record of this owner is known to be stale: it does not count. */
+/* This owner denied the session lately: a record of it does not count unless it claims it. */
 void lookup_disbelieve(struct lookup *lookup, const struct in6_addr *owner);
 
 /*
