@@ -11,7 +11,8 @@
 /* Look at this many ended sessions per tick at most. */
 #define CLOSING_BATCH 2000
 
-static void begin(struct daemon *d, const struct flow *flow)
+/* *event*: it began just now; else it was found in the kernel, maybe once more. */
+static void begin(struct daemon *d, const struct flow *flow, bool event)
 {
 	struct vip *vip = vips_find(d, &flow->vip);
 	char text[FLOW_TEXT_SIZE];
@@ -20,6 +21,8 @@ static void begin(struct daemon *d, const struct flow *flow)
 		return;
 	closing_cancel(&d->closings, flow);
 	rescue_accepted(d, flow);
+	if (!event && directory_published(d->directory, flow))
+		return;
 	if (directory_publish(d->directory, flow)) {
 		vip->sessions++;
 		d->counters.sessions_begun++;
@@ -55,14 +58,14 @@ void sessions_event(void *arg, const struct flow *flow, enum kernel_session_even
 	struct daemon *d = arg;
 
 	if (event == KERNEL_SESSION_ESTABLISHED)
-		begin(d, flow);
+		begin(d, flow, true);
 	else
 		verify_end(d, flow, 0);
 }
 
 static void found_in_table(void *arg, const struct flow *flow)
 {
-	begin(arg, flow);
+	begin(arg, flow, false);
 }
 
 struct flow_list {

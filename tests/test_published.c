@@ -204,7 +204,7 @@ END_TEST
 
 static uint64_t version_next;
 
-static uint64_t give_version(void *arg)
+static uint64_t give_version(void *arg, const struct published_entry *entry)
 {
 	return ++version_next;
 }

@@ -68,7 +68,7 @@ struct hello {
 
 enum ack_status {
 	ACK_DONE,
-	ACK_SUPERSEDED, /* a newer record or tombstone stands there */
+	ACK_SUPERSEDED, /* a newer record or tombstone stands there; of a put: with this version */
 	ACK_AHEAD,	/* the version is too far in the future */
 	ACK_FULL,	/* no room */
 	ACK_STATUSES,

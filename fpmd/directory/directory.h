@@ -102,7 +102,8 @@ bool directory_is_member(struct directory *directory, const struct in6_addr *add
  * publish: this host owns the session; sent to the replicas until they acknowledged, again when the
  * ring moves the record; or to the server, again before it expires there or may be lost. withdraw:
  * it ended; the record is deleted wherever it is still ours and of this version. Both return at
- * once. publish returns false if the session was published already, or there is no memory.
+ * once. publish returns false if a session of this flow was published already, or there is no
+ * memory; it is a new session then, as the flow may have had one on another host in between.
  */
 bool directory_publish(struct directory *directory, const struct flow *flow);
 void directory_withdraw(struct directory *directory, const struct flow *flow);

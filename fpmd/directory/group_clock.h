@@ -7,7 +7,8 @@
  * Each member has a clock of its own: its wall clock at its start and the time since. It tells it
  * in its answers to hellos. All members take the median of these clocks, so that all of them that
  * know the same members have the same time, also if some clocks, even most of them, are wrong. (Of
- * an even number they take the later one in the middle: two members agree, too.)
+ * an even number they take the later one in the middle: two members agree, too.) A member that is
+ * left alone keeps the time that it learned.
  */
 #ifndef HOLDFAST_DIRECTORY_GROUP_CLOCK_H
 #define HOLDFAST_DIRECTORY_GROUP_CLOCK_H

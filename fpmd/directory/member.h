@@ -14,7 +14,9 @@
  * Of more hosts, this one included, only so many are members: the first in ring_order(), so that
  * all hosts take the same ones, whatever they learned first. Each look-up has sets of so many bits.
  */
+#ifndef MEMBERS_MAX
 #define MEMBERS_MAX 1024
+#endif
 #define MEMBER_WORDS (MEMBERS_MAX / 64 + 1)
 #define MEMBER_LOCAL 0
 /*

@@ -66,9 +66,12 @@ static void rebuild_ring(struct directory *directory)
 	onehop_place_all(directory);
 }
 
-static uint64_t next_version(void *arg)
+/* That of the moment when it was published: the sessions that a port had stay in their order. */
+static uint64_t version_again(void *arg, const struct published_entry *entry)
 {
-	return onehop_version(arg);
+	const struct directory *directory = arg;
+
+	return group_clock_ms(&directory->clock, entry->since_ms) << 16;
 }
 
 /*
@@ -84,7 +87,7 @@ static void boot_again(struct directory *directory, uint64_t known_epoch)
 	directory->members.member[MEMBER_LOCAL].epoch = directory->boot.epoch;
 	directory->counters.boots++;
 	transport_set_boot(directory->transport, directory->boot);
-	published_renew(&directory->published, next_version, directory);
+	published_renew(&directory->published, version_again, directory);
 	onehop_pump_soon(directory);
 	apply_changes(directory, MEMBER_CHANGED_STATE);
 }
@@ -100,12 +103,15 @@ static void follow_clock(struct directory *directory)
 		if (member_in_ring(&directory->members, id))
 			distance[count++] = directory->members.member[id].clock_ms;
 	}
-	if (!group_clock_follow(&directory->clock, distance, count))
+	/* Alone it keeps the time that it learned. */
+	if (count == 1 || !group_clock_follow(&directory->clock, distance, count))
 		return;
 	directory->counters.clock_steps++;
 	log_info("directory: the members' clock, and what is made of it here, moved by %lld ms",
 		 (long long)(directory->clock.group_ms - before_ms));
 	boot_again(directory, directory->boot.epoch);
+	/* What was made by the former clock must not stand above what comes. */
+	store_drop_newer(directory->store, directory->hlc.last + (HLC_AHEAD_MAX_MS << 16));
 }
 
 /* Says when this host's clock becomes wrong, wrong in another way, or right. */
@@ -139,6 +145,17 @@ static void on_second(struct directory *directory, uint64_t now_ms)
 	tell_clock(directory, now_ms);
 }
 
+/* Nothing waits for members that left the ring: not before it is built, or it may again. */
+static void forget_lost(struct directory *directory)
+{
+	for (uint16_t id = 1; id < directory->members.count; id++) {
+		if (member_bits_has(&directory->lost, id) &&
+		    !member_in_ring(&directory->members, id))
+			published_forget(&directory->published, id, true);
+	}
+	memset(&directory->lost, 0, sizeof(directory->lost));
+}
+
 static void on_work(evutil_socket_t fd, short what, void *arg)
 {
 	struct directory *directory = arg;
@@ -147,6 +164,7 @@ static void on_work(evutil_socket_t fd, short what, void *arg)
 		directory->ring_changed = false;
 		follow_clock(directory);
 		rebuild_ring(directory);
+		forget_lost(directory);
 		onehop_get_advance(directory);
 	}
 	onehop_get_work(directory);
@@ -485,7 +503,7 @@ void directory_reachable_set(struct directory *directory, const struct in6_addr 
 			continue;
 		transport_unroute(directory->transport, id);
 		if (member_bits_has(&before, id))
-			published_forget(&directory->published, id, true);
+			member_bits_set(&directory->lost, id);
 	}
 	transport_tick(directory->transport, now_ms);
 	directory->incomplete_ms = 0;
@@ -582,6 +600,8 @@ size_t directory_counters(struct directory *directory, struct directory_counter 
 		{"deletes-taken", "records of others deleted", directory->counters.deletes_taken},
 		{"superseded", "puts and deletes that came after a newer record",
 		 directory->counters.superseded},
+		{"published-again", "records that an older session's record had superseded",
+		 directory->counters.again},
 		{"version-ahead", "puts with a version too far ahead: a clock is wrong",
 		 directory->counters.ahead},
 		{"store-full", "puts that found no room", directory->counters.full},

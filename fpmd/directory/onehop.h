@@ -25,8 +25,12 @@
 #include "fpmd/directory/valkey.h"
 #include "fpmd/directory/wheel.h"
 
+#ifndef LOOKUPS_MAX
 #define LOOKUPS_MAX 65536
+#endif
+#ifndef DISBELIEFS
 #define DISBELIEFS 4096
+#endif
 #define DISBELIEF_MS 10000
 #define SWEEP_AFTER_MS 60000
 #define SWEEP_SLOTS 2000  /* per tick */
@@ -62,9 +66,10 @@ struct directory {
 	struct store *store;
 	struct published published;
 	struct transport *transport;
-	struct event *tick; /* every TICK_MS */
-	struct event *work; /* what must not be done inside a call */
-	struct event *pump; /* entries of published that are due */
+	struct event *tick;	 /* every TICK_MS */
+	struct event *work;	 /* what must not be done inside a call */
+	struct event *pump;	 /* entries of published that are due */
+	struct member_bits lost; /* members that left the ring since it was built */
 	bool ring_changed;
 	bool members_changed;
 	bool full_told;	       /* that the store is full */
@@ -106,7 +111,7 @@ struct directory {
 		uint64_t puts_taken, deletes_taken, superseded, ahead, full, not_owner, swept;
 		uint64_t gets, found, absent, timed_out, limited, overload, requests, answers_given;
 		uint64_t answers_late, refuses_sent, refuses_taken, malformed, ring_changes;
-		uint64_t members_left_out, boots, clock_steps, pages_asked, pages_repeated,
+		uint64_t members_left_out, boots, clock_steps, again, pages_asked, pages_repeated,
 			pages_given;
 		uint64_t keeper_gets, keeper_hits, keeper_failed, keeper_superseded, keeper_full;
 		uint64_t keeper_restarts, refreshed, other_engine;

@@ -106,6 +106,13 @@ bool directory_publish(struct directory *directory, const struct flow *flow)
 	struct record_key key;
 
 	record_key_make(directory->keys.record_hash, flow, &key);
+	entry = published_find(&directory->published, &key);
+	if (entry != NULL && !entry->ending) {
+		entry->since_ms = clock_ms();
+		published_again(&directory->published, entry, onehop_version(directory));
+		onehop_pump_soon(directory);
+		return false;
+	}
 	entry = published_add(&directory->published, &key, flow, onehop_version(directory),
 			      clock_ms());
 	if (entry == NULL)
@@ -225,7 +232,10 @@ void onehop_take_put(struct directory *directory, uint16_t member, const uint8_t
 	} else {
 		directory->counters.ahead++;
 	}
-	send_ack(directory, member, DATAGRAM_PUT_ACK, &record.key, record.version, status);
+	if (status == ACK_SUPERSEDED)
+		record.version = store_version(directory->store, &record.key);
+	if (record.version != 0)
+		send_ack(directory, member, DATAGRAM_PUT_ACK, &record.key, record.version, status);
 }
 
 void onehop_take_delete(struct directory *directory, uint16_t member, const uint8_t *wire)
@@ -253,6 +263,28 @@ void onehop_take_delete(struct directory *directory, uint16_t member, const uint
 	send_ack(directory, member, DATAGRAM_DELETE_ACK, &ack.key, ack.version, status);
 }
 
+/*
+ * Another session of the flow has a newer record. Usually ours has ended by then; but clocks differ
+ * a little, and a session that this host's kernel knows is newer than any other: it says so again.
+ */
+static bool stands_below(struct directory *directory, struct ack *ack)
+{
+	struct published_entry *entry = published_find(&directory->published, &ack->key);
+	uint64_t standing = ack->version;
+
+	if (entry == NULL || entry->ending || entry->version > standing)
+		return true;
+	ack->version = entry->version;
+	if (directory->handlers.has_session == NULL ||
+	    directory->handlers.has_session(directory->arg, &entry->flow) != 1 ||
+	    onehop_version_ahead(directory, standing))
+		return false;
+	directory->counters.again++;
+	published_again(&directory->published, entry, onehop_version(directory));
+	onehop_pump_soon(directory);
+	return true;
+}
+
 void onehop_take_ack(struct directory *directory, uint16_t member, const uint8_t *wire, bool ending)
 {
 	struct ack ack;
@@ -261,6 +293,8 @@ void onehop_take_ack(struct directory *directory, uint16_t member, const uint8_t
 		directory->counters.malformed++;
 		return;
 	}
+	if (ack.status == ACK_SUPERSEDED && !ending && stands_below(directory, &ack))
+		return;
 	/* No room, or our clock is ahead: the entry stays in its queue and is sent again. Where
 	 * there is no room there is no record to delete. */
 	if (ack.status == ACK_AHEAD || (ack.status == ACK_FULL && !ending))

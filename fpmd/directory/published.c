@@ -223,6 +223,13 @@ void published_end(struct published *published, struct published_entry *entry)
 		entry_schedule(published, entry);
 }
 
+void published_again(struct published *published, struct published_entry *entry, uint64_t version)
+{
+	entry->version = version;
+	entry->confirmed = 0;
+	entry_schedule(published, entry);
+}
+
 void published_renew(struct published *published, published_version_fn *version, void *arg)
 {
 	struct published_entry *entry, *next;
@@ -234,9 +241,7 @@ void published_renew(struct published *published, published_version_fn *version,
 			entry_free(published, entry);
 			continue;
 		}
-		entry->version = version(arg);
-		entry->confirmed = 0;
-		entry_schedule(published, entry);
+		published_again(published, entry, version(arg, entry));
 	}
 }
 

@@ -86,8 +86,11 @@ void published_end(struct published *published, struct published_entry *entry);
 void published_asked(struct published_entry *entry, uint16_t id);
 
 /* All entries get a version anew (a new epoch) and lose their confirmations. */
-typedef uint64_t published_version_fn(void *arg);
+typedef uint64_t published_version_fn(void *arg, const struct published_entry *entry);
 void published_renew(struct published *published, published_version_fn *version, void *arg);
+
+/* The session's record gets a newer version; all replicas have to confirm it. */
+void published_again(struct published *published, struct published_entry *entry, uint64_t version);
 
 /*
  * The next entry whose time has come, taken from its queue; NULL: none. The caller sends to the

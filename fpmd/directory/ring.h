@@ -8,7 +8,9 @@
 
 #include "fpmd/directory/record.h"
 
+#ifndef RING_BUCKETS
 #define RING_BUCKETS 16384
+#endif
 #define RING_REPLICAS_MAX 3
 #define RING_MEMBERS_MAX 1024
 

@@ -451,6 +451,28 @@ void store_prefetch(const struct store *store, const uint8_t *keys, size_t strid
 	}
 }
 
+uint64_t store_version(const struct store *store, const struct record_key *key)
+{
+	uint32_t index = slot_find(store, key);
+
+	return index == NONE ? 0 : slot_at(store, index)->version;
+}
+
+void store_drop_newer(struct store *store, uint64_t version)
+{
+	for (uint32_t i = 0; i < store->slots; i++) {
+		struct slot *slot = slot_at(store, i);
+
+		if (slot->owner == NO_OWNER || slot->version <= version)
+			continue;
+		if (slot->tombstone)
+			tombstone_unlink(store, i);
+		else
+			owner_unlink(store, i);
+		slot_release(store, i);
+	}
+}
+
 bool store_get(const struct store *store, const struct record_key *key, struct record *record)
 {
 	uint32_t index = slot_find(store, key);

@@ -12,7 +12,9 @@
 #include "fpmd/directory/record.h"
 
 #define STORE_TOMBSTONE_MS 60000
+#ifndef STORE_OWNERS_MAX
 #define STORE_OWNERS_MAX 2048
+#endif
 
 struct store;
 
@@ -39,6 +41,12 @@ enum store_status store_delete(struct store *store, const struct record_key *key
  * once, not once for each.
  */
 void store_prefetch(const struct store *store, const uint8_t *keys, size_t stride, size_t count);
+
+/* The version of the record or tombstone that stands there; 0: there is none. */
+uint64_t store_version(const struct store *store, const struct record_key *key);
+
+/* Drops the records and tombstones above this version. */
+void store_drop_newer(struct store *store, uint64_t version);
 
 /* Returns true and fills *record* if there is one. */
 bool store_get(const struct store *store, const struct record_key *key, struct record *record);
