@@ -349,6 +349,31 @@ START_TEST(no_client_has_more_than_its_share)
 }
 END_TEST
 
-UNIT_MAIN("store", last_writer_wins, late_delete_of_a_reused_port, tombstones, epochs, expiry,
-	  bounds, owners_bound, sweeps, a_flood_of_one_client, no_client_has_more_than_its_share,
-	  like_a_plain_table)
+START_TEST(what_is_newer_than_the_clock_goes)
+{
+	struct store *store = store_create(100, LIFETIME);
+	const struct record_key gone = key_make(3), old = key_make(1);
+
+	put(store, 1, 1, 10, 100, 0);
+	put(store, 2, 1, 10, 201, 0);
+	put(store, 3, 1, 10, 100, 0);
+	del(store, 3, 1, 10, 201, 0);
+	put(store, 4, 2, 10, 200, 0);
+	ck_assert_uint_eq(store_version(store, &gone), 201);
+	store_drop_newer(store, 200);
+	ck_assert_uint_eq(owner_of(store, 1), 1);
+	ck_assert_uint_eq(owner_of(store, 2), 0);
+	ck_assert_uint_eq(owner_of(store, 4), 2);
+	ck_assert_uint_eq(store_version(store, &old), 100);
+	ck_assert_uint_eq(store_version(store, &gone), 0);
+	ck_assert_uint_eq(store_records(store), 2);
+	ck_assert_uint_eq(store_tombstones(store), 0);
+	ck_assert_int_eq(put(store, 2, 3, 10, 150, 0), STORE_DONE);
+	ck_assert_int_eq(put(store, 3, 3, 10, 150, 0), STORE_DONE);
+	store_free(store);
+}
+END_TEST
+
+UNIT_MAIN("store", what_is_newer_than_the_clock_goes, last_writer_wins,
+	  late_delete_of_a_reused_port, tombstones, epochs, expiry, bounds, owners_bound, sweeps,
+	  a_flood_of_one_client, no_client_has_more_than_its_share, like_a_plain_table)
