@@ -176,7 +176,8 @@ int valkey_delete(struct valkey *valkey, const struct record_key *key, const str
 		  uint64_t owner_epoch, uint64_t version);
 
 /*
- * Asks for the record; of a replica if the primary is away or silent. Then calls got() or failed()
+ * Asks for the record; of a replica if the primary is away or silent: what it says may be some
+ * moments old, so that a miss, too, is no proof. Then calls got() or failed()
  * with *request*, once; the deadline is the caller's. Returns 0, or -1 if it cannot be sent now;
  * nothing will be called then.
  */

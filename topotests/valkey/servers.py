@@ -103,11 +103,13 @@ class Server:
 
 class Cluster:
     """*primaries* with a replica each (or *replicas*), on ports *port*, *port* + 1, ...: the primaries first. The slots
-    are in as many parts; replica number I is of primary number I."""
+    are in as many parts; replica number I is of primary number I. A primary that is busy for *node_timeout_ms* counts as
+    dead: for tests in which none shall die it is long."""
 
     def __init__(self, directory, port, primaries=3, replicas=3, address="127.0.0.1", namespace=None, options=None,
-                 login=(), node_timeout_ms=400):
-        settings = {"cluster-enabled": "yes", "cluster-node-timeout": node_timeout_ms,
+                 login=(), node_timeout_ms=1000):
+        # They learn of each other the sooner the shorter it is.
+        settings = {"cluster-enabled": "yes", "cluster-node-timeout": 1000,
                     "cluster-require-full-coverage": "no", "cluster-allow-reads-when-down": "yes",
                     "cluster-replica-validity-factor": 0}
         settings.update(options or {})
@@ -122,6 +124,9 @@ class Cluster:
                     own["port"] = 0
                 self.servers.append(Server(directory, port + i, address, namespace, own, login))
             self.join()
+            for server in self.servers:
+                server.options["cluster-node-timeout"] = node_timeout_ms
+                server.cli("CONFIG", "SET", "cluster-node-timeout", node_timeout_ms)
         except BaseException:
             self.close()
             raise
