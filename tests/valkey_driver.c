@@ -41,7 +41,8 @@ struct driver {
 	bool storing, ending;
 	uint8_t progress[RECORDS_MAX];
 	unsigned int first, count, ahead, tries, next, open, sent;
-	bool progressed; /* since the last look */
+	bool progressed;	    /* since the last look */
+	unsigned int pause, paused; /* looks until it is all sent again; it doubles */
 	unsigned int statuses[ACK_STATUSES], given_up;
 	struct in6_addr owner;
 	uint64_t version;
@@ -160,19 +161,28 @@ static void begin_storing(struct driver *driver, bool ending)
 	memset(driver->progress, NOT_SENT, sizeof(driver->progress));
 	memset(driver->statuses, 0, sizeof(driver->statuses));
 	driver->storing = true;
+	driver->progressed = false;
+	driver->pause = 1;
+	driver->paused = 0;
 	driver->ending = ending;
 	driver->next = driver->open = driver->sent = driver->given_up = 0;
 	driver->start_us = now_us();
 	store_more(driver);
 }
 
-/* Again what was not confirmed, when nothing was for 20 ms. */
+/* Again what was not confirmed, when nothing was for 20 ms, then 40 ms ... */
 static void store_again(struct driver *driver)
 {
 	if (driver->progressed) {
 		driver->progressed = false;
+		driver->pause = 1;
+		driver->paused = 0;
 		return;
 	}
+	if (++driver->paused < driver->pause)
+		return;
+	driver->paused = 0;
+	driver->pause = driver->pause < 64 ? driver->pause * 2 : 64;
 	if (driver->tries-- == 0) {
 		for (unsigned int i = 0; i < driver->count; i++)
 			driver->given_up += driver->progress[driver->first + i] != CONFIRMED;
@@ -543,7 +553,10 @@ int main(int argc, char **argv)
 	printf("ready\n");
 	event_base_dispatch(driver->base);
 	valkey_close(driver->valkey);
+	event_del(driver->retry);
 	bufferevent_free(driver->input);
+	event_base_loop(driver->base, EVLOOP_NONBLOCK);
+	event_base_loop(driver->base, EVLOOP_NONBLOCK);
 	event_free(driver->retry);
 	event_base_free(driver->base);
 	free(driver->time_us);

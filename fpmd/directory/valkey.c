@@ -232,7 +232,7 @@ void valkey_close(struct valkey *valkey)
 		event_free(valkey->tick);
 	valkey_nodes_close(&valkey->nodes);
 	if (valkey->links.names != NULL)
-		evdns_base_free(valkey->links.names, 0);
+		evdns_base_free(valkey->links.names, 1);
 	valkey_login_clear(&valkey->login);
 	free(valkey);
 }

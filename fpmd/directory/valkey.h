@@ -156,7 +156,10 @@ int valkey_open(struct event_base *base, const struct valkey_options *options,
 		const struct valkey_handlers *handlers, void *arg, struct valkey **valkey,
 		struct error *error);
 
-/* Ends all connections; no handler is called any more. NULL is allowed. */
+/*
+ * Ends all connections; no handler is called any more. libevent frees what belongs to a look-up of
+ * a name in the next turn of the loop. NULL is allowed.
+ */
 void valkey_close(struct valkey *valkey);
 
 /*

@@ -21,6 +21,8 @@
 #define CONNECT_MS 1000 /* name, TCP, TLS and log-in, each */
 #define ANSWER_MS 1000
 #define IDLE_MS 1000 /* after so long without a command it is asked whether it is there */
+/* Between two ticks the sockets are read, so what only waited for this process is not too late. */
+#define OVERDUE_TICKS 3
 #define SEND_AT_ONCE (1 << 20)
 #define REPLY_MAX (16u << 20) /* bytes of one reply */
 #define ELEMENTS_MAX (1u << 16)
@@ -58,6 +60,7 @@ struct valkey_link {
 	struct valkey_sent *first, **last;
 	uint32_t outstanding; /* the caller's */
 	uint64_t last_sent_ms;
+	unsigned int overdue; /* ticks in a row at which something was too late */
 	bool restarted;
 	char run_id[RUN_ID_SIZE]; /* of the server's process; empty: unknown */
 };
@@ -138,6 +141,7 @@ static void shut(struct valkey_link *link)
 	link->bufferevent = NULL;
 	link->tls = NULL;
 	link->reader = NULL;
+	link->overdue = 0;
 	link->state = IDLE;
 }
 
@@ -256,6 +260,7 @@ static int log_in(struct valkey_link *link, uint64_t now_ms)
 	const char *readonly[] = {"READONLY"};
 	int argc = 1;
 
+	link->overdue = 0;
 	link->state = LOGGING_IN;
 	link->connect_by_ms = now_ms + CONNECT_MS;
 	if (login->password[0] != '\0') {
@@ -340,6 +345,7 @@ static int take_reply(struct valkey_link *link, const redisReply *reply, struct 
 		return error_set(error, "%s port %u answers what nobody asked", link->host,
 				 link->port);
 	link->links->counters->replies++;
+	link->overdue = 0;
 	link->first = sent->next;
 	if (link->first == NULL)
 		link->last = &link->first;
@@ -526,7 +532,7 @@ void valkey_link_tick(struct valkey_link *link, uint64_t now_ms)
 		return;
 	case CONNECTING:
 	case LOGGING_IN:
-		if (now_ms < link->connect_by_ms)
+		if (now_ms < link->connect_by_ms || ++link->overdue < OVERDUE_TICKS)
 			return;
 		link->links->counters->timeouts++;
 		error_set(&error, "%s port %u: no answer to %s within %d ms", link->host,
@@ -538,6 +544,8 @@ void valkey_link_tick(struct valkey_link *link, uint64_t now_ms)
 		break;
 	}
 	if (valkey_link_silent_ms(link, now_ms) > ANSWER_MS) {
+		if (++link->overdue < OVERDUE_TICKS)
+			return;
 		link->links->counters->timeouts++;
 		error_set(&error, "%s port %u: no answer within %d ms", link->host, link->port,
 			  ANSWER_MS);

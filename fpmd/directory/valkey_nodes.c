@@ -175,6 +175,7 @@ struct valkey_node *valkey_nodes_reader(const struct valkey_nodes *nodes, uint16
 {
 	struct valkey_node *primary = primary_of(nodes, slot);
 	bool primary_usable = primary != NULL && usable(primary, now_ms);
+	struct valkey_node *chosen = NULL;
 
 	*replica = false;
 	if (primary == NULL ||
@@ -183,13 +184,19 @@ struct valkey_node *valkey_nodes_reader(const struct valkey_nodes *nodes, uint16
 	for (size_t i = 0; i < nodes->count; i++) {
 		struct valkey_node *node = nodes->node[i];
 
-		if (node == NULL || node->of != nodes->primary[slot] || !usable(node, now_ms) ||
-		    valkey_link_silent_ms(node->link, now_ms) >= VALKEY_SILENT_MS)
+		if (node == NULL || node->of != nodes->primary[slot] || !usable(node, now_ms))
 			continue;
-		*replica = true;
-		return node;
+		chosen = node;
+		if (valkey_link_silent_ms(node->link, now_ms) < VALKEY_SILENT_MS) {
+			*replica = true;
+			return node;
+		}
 	}
-	return primary_usable ? primary : NULL;
+	/* All of them are slow. */
+	if (primary_usable || chosen == NULL)
+		return primary_usable ? primary : NULL;
+	*replica = true;
+	return chosen;
 }
 
 void valkey_nodes_served(const struct valkey_nodes *nodes, uint16_t *answering, uint16_t *taking)

@@ -111,8 +111,7 @@ enum valkey_value valkey_value_decode(const void *value, size_t size, const stru
 	memcpy(record->owner.s6_addr, at + 9, 16);
 	record->owner_epoch = wire_read(at + 25, 6);
 	record->client = (uint16_t)wire_read(at + 31, 2);
-	if (record->version == 0 || record->owner_epoch == 0 ||
-	    !address_is_unicast(&record->owner))
+	if (record->version == 0 || record->owner_epoch == 0 || !address_is_unicast(&record->owner))
 		return VALKEY_VALUE_FOREIGN;
 	return at[0] == KIND_RECORD ? VALKEY_VALUE_RECORD : VALKEY_VALUE_TOMBSTONE;
 }
