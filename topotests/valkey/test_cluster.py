@@ -303,17 +303,17 @@ def test_a_node_joins_and_takes_slots(cluster, namespace, closing, tmp_path):
 
 
 def test_an_amnesiac_node(moving):
-    """A node that knows of no cluster any more does not undo what the others say."""
+    """A primary that knows of no slots any more does not undo what the others say of theirs."""
     with open_driver(moving) as d:
         all_ready(d)
-        amnesiac = moving.replicas[0]
-        amnesiac.cli("CLUSTER", "RESET", "HARD")
+        assert d.put(0, 3000, A, 7)["done"] == 3000
+        amnesiac = moving.primaries[0]
+        amnesiac.cli("FLUSHALL")
+        amnesiac.cli("CLUSTER", "RESET", "SOFT")
         assert amnesiac.cli("CLUSTER", "SLOTS") == ""
         for _ in range(15):
             # After each loss one node is asked for the map, in turn.
-            asked = d.counter("topologies") + d.counter("connects")
             amnesiac.cli("CLIENT", "KILL", "TYPE", "normal")
-            wait_until(lambda: d.counter("topologies") + d.counter("connects") > asked, "it is connected or asked")
-            time.sleep(0.15)
-            assert int(d.status()["served"]) == 16384
-            assert d.put(0, 100, A, 7)["done"] == 100
+            time.sleep(0.2)
+            assert int(d.status()["served"]) >= 10922
+            assert d.get(0, 3000)["record"] >= 1800
