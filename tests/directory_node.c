@@ -37,7 +37,7 @@
 #include "fpmd/log.h"
 #include "fpmd/loop.h"
 
-#define FLOWS_MAX (1u << 20)
+#define FLOWS_MAX (1u << 23)
 #define GETS_AHEAD 64
 #define WAIT_MAX_US 30000000
 

@@ -22,7 +22,10 @@ class OneHop(Engine):
         if not key.exists():
             key.touch(mode=0o600)
             key.write_text(f"1 {random.SystemRandom().randbytes(32).hex()}\n")
-        self.group = Group(count, os.fspath(key))
+        self.group = self.make_group(count, os.fspath(key))
+
+    def make_group(self, count, key):
+        return Group(count, key)
 
     def close(self):
         self.group.close()

@@ -8,12 +8,20 @@ All tests use one network, which is mended after each. Every session asks ten ti
 which server answers.
 """
 import collections
+import json
+import os
+import shutil
 import signal
+import sys
 import time
 
 import pytest
 
-from clos import Clos, topology
+from clos import CONFTEST, SESSIONS, Clos, topology
+
+sys.path.insert(0, os.path.join(CONFTEST.TOP, "topotests", "valkey"))
+
+import servers  # noqa: E402
 
 GRACE = 15  # seconds that fpmd keeps kernel state after `no holdfast`
 
@@ -329,6 +337,88 @@ chain prerouting {{
         vty.configure(look_again[1])
     assert eventually(lambda: not clos.show(server, "")["problems"])
     assert clos.show(server, "")["vips"][0]["served"]
+    Outcome(clos, client).all_lived()
+
+
+def route_from_member(clos, server, action):
+    """What `set src` of a route-map does: the addresses of the links are announced nowhere."""
+    argv = ["ip", "-j", "route", "show", topology.CLIENT_NET]
+    hops = json.loads(clos.run.execute(server.name, argv))[0]
+    words = [f"nexthop via {hop['gateway']} dev {hop['dev']}" for hop in hops.get("nexthops", [hops])]
+    route = f"ip route {action} {topology.CLIENT_ADDRESS}/32 proto static src {server.member} {' '.join(words)}"
+    clos.run.execute(server.name, route.split())
+
+
+def test_a_server_keeps_the_records(clos):
+    """`directory engine valkey` while sessions run; fpmd dies, the server dies; and the members keep them again."""
+    password = clos.run.directory / "valkey.password"
+    password.write_text("sesame\n")
+    os.chmod(password, 0o600)
+    shutil.chown(password, "frr", "frr")
+    line = f"directory engine valkey {topology.CLIENT_ADDRESS} 6379 password-file {password}"
+
+    def start_server():
+        options = ["--bind", topology.CLIENT_ADDRESS, "--save", "", "--requirepass", "sesame"]
+        return clos.run.spawn(topology.CLIENT, [servers.binary("server"), *options], "valkey.log")
+
+    def records():
+        argv = [servers.binary("cli"), "-h", topology.CLIENT_ADDRESS, "--scan", "--pattern", "holdfast:*:r:*"]
+        return len(clos.run.execute(topology.CLIENT, ["env", "REDISCLI_AUTH=sesame", *argv]).split())
+
+    def configure(*lines):
+        for server in clos.topology.servers:
+            with clos.network.vty(server.name, "zebra") as vty:
+                vty.configure(["holdfast", *lines])
+
+    def all_directories(condition):
+        return all(condition(clos.show(server.name, "directory")) for server in clos.topology.servers)
+
+    def kept():
+        return all_directories(lambda shown: shown.get("server", {}).get("state") == "ready" and
+                               shown["server"]["asked"] and shown["counters"]["publishWaiting"] == 0)
+
+    for server in clos.topology.servers:
+        route_from_member(clos, server, "add")
+    valkey = start_server()
+    client = clos.connect()
+    try:
+        configure(line)
+        assert eventually(kept), clos.show(clos.topology.servers[0].name, "directory")
+        assert all_directories(lambda shown: shown["engine"] == "valkey" and "nodes" in shown["server"])
+        assert records() == SESSIONS
+        with clos.network.vty(clos.topology.servers[0].name, "zebra") as vty:
+            assert f" {line}\n" in vty.command("show running-config")
+            shown = vty.command("show holdfast directory")
+            assert f"server {topology.CLIENT_ADDRESS} port 6379: ready since" in shown and "%" not in shown
+        drained = clos.topology.servers[1].name
+        detour_some(clos, drained)
+        assert sum(clos.show(server.name, "directory")["counters"]["serverHits"] for server in clos.topology.servers) > 0
+        # A new fpmd is told which engine it is, and what it finds in its kernel is published again.
+        server = busiest(clos)
+        pins = clos.pins(server)
+        clos.holdfast.kill(clos.network, server)
+        clos.holdfast.start(clos.network, server)
+        clos.holdfast.await_ready(clos.network)
+        assert eventually(kept) and records() == SESSIONS
+        assert pins and clos.pins(server).items() >= pins.items()
+
+        clos.run.stop([valkey], signal.SIGKILL)
+        assert eventually(lambda: all_directories(lambda shown: not shown["server"]["asked"]))
+        with clos.network.vty(server, "zebra") as vty:
+            shown = vty.command("show holdfast directory")
+            assert "unreachable since" in shown and "look-ups ask all members" in shown
+        clos.network.announce(drained)
+        clos.network.await_convergence()
+        detour_some(clos, clos.topology.servers[2].name)
+        valkey = start_server()
+        assert eventually(lambda: kept() and records() == SESSIONS, 10)
+    finally:
+        configure("no directory engine")
+        for server in clos.topology.servers:
+            route_from_member(clos, server, "del")
+        clos.run.stop([valkey], signal.SIGKILL)
+    assert eventually(lambda: all_directories(lambda shown: shown["engine"] == "one-hop"))
+    assert eventually(lambda: clos.records_of(clos.topology.servers[3].name) > 0)
     Outcome(clos, client).all_lived()
 
 
