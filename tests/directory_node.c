@@ -15,6 +15,7 @@
  *                         owner=.. us=.. p50=..us p99=..us"; AHEAD: how many are open at a time
  *   put N COUNT AHEAD     publishes, at most AHEAD not confirmed yet; "put us=.. p50=..us p99=..us"
  *   rate N COUNT PER_SECOND      publishes at that rate; "rate us=.."
+ *   pace COUNT PER_SECOND        the same, but publishes nothing: what the pace costs by itself
  *   drop SEED COUNT       COUNT replicas of each record, chosen at random by SEED (all members
  *                         choose the same), are lost: this node drops those that are its own;
  *                         "dropped N"
@@ -66,6 +67,7 @@ struct node {
 
 	/* `put` and `rate` */
 	unsigned int put_next, put_end, put_ahead, put_rate;
+	bool put_dry; /* `pace` */
 	uint64_t put_start_us, put_last_us;
 	struct event *pace; /* every ms at a rate */
 };
@@ -243,6 +245,7 @@ static void begin_puts(struct node *node, unsigned int first, unsigned int count
 	node->put_end = first + count;
 	node->put_ahead = ahead;
 	node->put_rate = rate;
+	node->put_dry = false;
 	node->put_start_us = node->put_last_us = clock_us();
 	node->times = 0;
 	node->time_us = calloc(count, sizeof(*node->time_us));
@@ -275,7 +278,9 @@ static void publish(struct node *node, unsigned int number)
 
 static void put_one(struct node *node)
 {
-	publish(node, node->put_next++);
+	if (!node->put_dry)
+		publish(node, node->put_next);
+	node->put_next++;
 }
 
 static void end_puts(struct node *node)
@@ -422,6 +427,9 @@ static void run_command(struct node *node, char *line)
 		begin_puts(node, number, count, ahead, 0);
 	} else if (sscanf(line, "rate %u %u %u", &number, &count, &rate) == 3 && rate > 0) {
 		begin_puts(node, number, count, 0, rate);
+	} else if (sscanf(line, "pace %u %u", &count, &rate) == 2 && rate > 0) {
+		begin_puts(node, 0, count, 0, rate);
+		node->put_dry = true;
 	} else if (sscanf(line, "bulk %63s", name) == 1 && address_parse(name, &address) == 0) {
 		node->bulk_flows = node->bulk_pages = 0;
 		node->bulk_owner = address;

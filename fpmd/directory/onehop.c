@@ -263,6 +263,10 @@ static void on_message(void *arg, uint16_t member, uint8_t type, const uint8_t *
 		store_prefetch(directory->store, entries, size, count);
 	else if (type == DATAGRAM_PUT_ACK || type == DATAGRAM_DELETE_ACK)
 		published_prefetch(&directory->published, entries, size, count);
+	if (type == DATAGRAM_GET) {
+		onehop_take_gets(directory, member, entries, count);
+		return;
+	}
 	for (size_t i = 0; i < count; i++) {
 		const uint8_t *wire = entries + i * size;
 
@@ -278,9 +282,6 @@ static void on_message(void *arg, uint16_t member, uint8_t type, const uint8_t *
 			break;
 		case DATAGRAM_DELETE_ACK:
 			onehop_take_ack(directory, member, wire, true);
-			break;
-		case DATAGRAM_GET:
-			onehop_take_get(directory, member, wire);
 			break;
 		case DATAGRAM_GET_ANSWER:
 			onehop_take_answer(directory, member, wire);

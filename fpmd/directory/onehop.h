@@ -136,7 +136,8 @@ int onehop_get_open(struct directory *directory);
 void onehop_get_close(struct directory *directory);
 void onehop_get_work(struct directory *directory);    /* starts the fresh ones */
 void onehop_get_advance(struct directory *directory); /* the ring changed */
-void onehop_take_get(struct directory *directory, uint16_t member, const uint8_t *wire);
+void onehop_take_gets(struct directory *directory, uint16_t member, const uint8_t *entries,
+		      size_t count);
 void onehop_take_answer(struct directory *directory, uint16_t member, const uint8_t *wire);
 void onehop_take_keeper_answer(struct directory *directory, const struct get_answer *answer);
 void onehop_bulk_close(struct directory *directory);

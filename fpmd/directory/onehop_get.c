@@ -302,23 +302,16 @@ void onehop_get_advance(struct directory *directory)
 	event_active(directory->wake, EV_TIMEOUT, 1);
 }
 
-void onehop_take_get(struct directory *directory, uint16_t member, const uint8_t *wire)
+static void answer_get(struct directory *directory, uint16_t member, const struct get *get,
+		       const struct record_key *key)
 {
-	struct get_answer answer = {0};
+	struct get_answer answer = {.request = get->request};
 	uint8_t out[GET_ANSWER_SIZE];
-	struct record_key key;
-	struct get get;
 
-	if (get_decode(wire, &get) != 0) {
-		directory->counters.malformed++;
-		return;
-	}
-	answer.request = get.request;
-	record_key_make(directory->keys.record_hash, &get.flow, &key);
-	if (!answer_flow(directory, &get.flow, &key, &answer))
+	if (!answer_flow(directory, &get->flow, key, &answer))
 		return;
 	if (answer.status == GET_CLAIM) {
-		struct published_entry *entry = published_find(&directory->published, &key);
+		struct published_entry *entry = published_find(&directory->published, key);
 
 		if (entry != NULL)
 			published_asked(entry, member);
@@ -326,6 +319,29 @@ void onehop_take_get(struct directory *directory, uint16_t member, const uint8_t
 	get_answer_encode(&answer, out);
 	transport_send(directory->transport, member, DATAGRAM_GET_ANSWER, out);
 	directory->counters.answers_given++;
+}
+
+void onehop_take_gets(struct directory *directory, uint16_t member, const uint8_t *entries,
+		      size_t count)
+{
+	struct get get[DATAGRAM_BODY_MAX / GET_SIZE];
+	struct record_key key[DATAGRAM_BODY_MAX / GET_SIZE];
+	size_t valid = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (get_decode(entries + i * GET_SIZE, &get[valid]) != 0) {
+			directory->counters.malformed++;
+			continue;
+		}
+		record_key_make(directory->keys.record_hash, &get[valid].flow, &key[valid]);
+		valid++;
+	}
+	if (valid == 0)
+		return;
+	published_prefetch(&directory->published, (const uint8_t *)key, sizeof(key[0]), valid);
+	store_prefetch(directory->store, (const uint8_t *)key, sizeof(key[0]), valid);
+	for (size_t i = 0; i < valid; i++)
+		answer_get(directory, member, &get[i], &key[i]);
 }
 
 void onehop_take_keeper_answer(struct directory *directory, const struct get_answer *answer)

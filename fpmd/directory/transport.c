@@ -25,7 +25,7 @@
  * Records and their acknowledgements leave at once while there are few; a steady stream of them
  * leaves every TRANSPORT_WINDOW_MS, as a wake-up of the receiver costs more than all else.
  */
-#define WINDOW_CREDIT_MAX 512 /* turns of the loop that may send at once */
+#define WINDOW_CREDIT_MAX 2048 /* turns of the loop that may send at once */
 #define WINDOW_CREDIT_MS 50   /* one more in so many ms */
 
 union socket_address {

@@ -47,9 +47,13 @@ class Engine:
         put                     p50_us, p99_us until all replicas have it, one at a time
         put_batched, get_batched    per_second, by two members at once with as much under way as is best; found: the
                                     share of gets that had an answer in time, less than 1 on a machine that is too busy
-        cpu_us_per_session      {rate}: CPU of all processes for each session that one member publishes at that rate
+        put_in_a_stream         the same while there were many lately: an engine may let them wait for more
+        cpu_us_per_session      {rate}: CPU of all processes for each session that one member publishes at that rate,
+                                less that of the same time without sessions
         bulk_100000             ms to fetch all sessions of one owner, so many
         two_killed              gets while two members die: during_p50_us, during_p99_us, during_found (ratio)
+        three_killed            restored_ms: from the news that three members died until the owner of 100,000 sessions
+                                has put all of them elsewhere; found and messages of gets after it
         """
         raise NotImplementedError
 

@@ -7,7 +7,7 @@ import time
 
 from bench_engine import Engine, median, words
 from broadcast import Broadcast
-from group import Group, address
+from group import Group, address, remove_namespaces
 
 RATES = (1000, 10000, 100000)
 
@@ -31,8 +31,13 @@ class OneHop(Engine):
         self.group.close()
 
     def put_single(self):
-        answer = words(self.group[1].do(f"put {self.flows(2000)} 2000 1"))
+        answer = words(self.group[1].do(f"put {self.flows(500)} 500 1"))
         return {"p50_us": answer["p50"], "p99_us": answer["p99"]}
+
+    def stream(self):
+        """Members send at once while there is little to send; from now on they wait for more, as in a steady
+        stream of sessions (WINDOW_MS in transport.c)."""
+        self.group[1].do(f"rate {self.flows(4000)} 4000 1000")
 
     def put_batched(self):
         """Two members publish at once."""
@@ -78,11 +83,20 @@ class OneHop(Engine):
         return sum(words("us=" + member.do("cpu").split()[1])["us"] for member in self.group.members)
 
     def cpu_per_session(self, rate):
-        count = min(2 * rate, 100000)
+        """What sessions cost beyond the time without any: hellos, ticks, and the ticks of the pace."""
+        count = min(3 * rate, 100000)
+        start = self.cpu()
+        self.group[1].do(f"pace {count} {rate}")
         before = self.cpu()
         self.group[1].do(f"rate {self.flows(count)} {count} {rate}")
         self.group.settle(1)
-        return {"us": round((self.cpu() - before) / count, 2)}
+        return {"us": round((self.cpu() - before - (before - start)) / count, 2)}
+
+    def new_group(self):
+        """Without what the members have published so far."""
+        self.group.close()
+        remove_namespaces()
+        self.group = Group(self.count, self.group.key_file)
 
     def two_killed(self):
         """Look-ups while two members die, before BGP notices, and after."""
@@ -98,11 +112,30 @@ class OneHop(Engine):
         during = words(during)
         self.group.route(live)
         self.group.wait_ring(self.count - 2, live)
-        restored = int(self.group[1].do("settle").split()[1])
+        self.group.settle(1)
         after = words(self.group[3].do(f"get {first} 3000 1000 1"))
         return {
             "during_p50_us": during["p50"], "during_p99_us": during["p99"], "during_found": during["found"] / count,
-            "restored_ms": restored, "after_p50_us": after["p50"], "after_p99_us": after["p99"],
+            "after_p50_us": after["p50"], "after_p99_us": after["p99"],
+        }  # fmt: skip
+
+    def three_killed(self):
+        """Three members die at once: some records have lost all replicas. When has the owner of 100,000 sessions put
+        them elsewhere, after BGP noticed?"""
+        count, live = 100000, range(1, self.count - 2)
+        first = self.flows(count)
+        self.group[1].do(f"publish {first} {count}")
+        self.group.settle(1)
+        for number in range(self.count - 2, self.count + 1):
+            self.group[number].kill()
+        start = time.monotonic()
+        self.group.route(live)
+        self.group.settle(1)
+        restored = time.monotonic() - start
+        answer = words(self.group[3].do(f"get {first} {count} 1000 64"))
+        return {
+            "restored_ms": round(restored * 1000), "found": answer["found"] / count,
+            "messages": round(answer["messages"] / count, 2),
         }  # fmt: skip
 
     def figures(self):
@@ -111,13 +144,18 @@ class OneHop(Engine):
         yield "put", median(self.put_single)
         yield "put_batched", median(self.put_batched)
         yield "get_batched", median(self.get_batched)
+        self.stream()
+        yield "put_in_a_stream", self.put_single()
         yield "cpu_us_per_session", {
             str(rate): median(lambda rate=rate: self.cpu_per_session(rate))["us"] for rate in RATES
         }
         self.group[5].do(f"publish {self.flows(100000)} 100000")
         self.group.settle(5)
         yield "bulk_100000", median(self.bulk)
+        self.new_group()
         yield "two_killed", self.two_killed()
+        self.new_group()
+        yield "three_killed", self.three_killed()
 
     def broadcast(self):
         """{case: figures}, see broadcast.py. For a group that measured nothing else."""
