@@ -192,11 +192,11 @@ def test_values_of_others(server):
         d.wait("ready")
         assert d.put(0, 1, A, 7)["done"] == 1
         key = server.cli("--scan", "--pattern", "holdfast:*:r:*")
-        for value in ("", "x", "R" * 33, "X" + "\x01" * 32):
+        for value in ("", "x", "R" * 32, "R" * 34, "X" + "\x01" * 32):
             server.cli("SET", key, value)
             assert d.get(0)["failed"] == 1
         assert "is no record" in d.error()
-        assert d.counter("garbage") == 4
+        assert d.counter("garbage") == 5
         assert d.put(0, 1, A, 7)["done"] == 1
         assert d.get(0)["record"] == 1
         server.cli("DEL", key)
@@ -581,7 +581,9 @@ def test_a_reply_without_end(namespace, closing):
         wait_until(lambda: d.counter("garbage") + d.counter("timeouts") >= 2, "it is given up")
         with open("/proc/%d/status" % d.process.pid) as status:
             peak_kb = int(re.search(r"VmHWM:\s+(\d+) kB", status.read()).group(1))
-        assert peak_kb < 150000
+        with open("/proc/%d/maps" % d.process.pid) as maps:
+            sanitized = "libasan" in maps.read()  # which keeps what was freed for a while
+        assert peak_kb < (800000 if sanitized else 150000)
         assert d.get(0)["refused"] == 1
 
 
