@@ -285,6 +285,55 @@ START_TEST(too_many_look_ups_do_not_ask_all)
 }
 END_TEST
 
+/* Lost datagrams are no reason to give up early. */
+START_TEST(too_many_look_ups_ask_silent_replicas_again)
+{
+	uint64_t now_us = LOOKUP_ALL_US;
+
+	setup();
+	view.too_many = true;
+	for (uint64_t us = 0; us < LOOKUP_ALL_US; us += LOOKUP_HEDGE_MIN_US)
+		next(us);
+	ck_assert_uint_eq(lookup.messages, 3);
+	reply(1, GET_MISS, 0, 0);
+	next(now_us);
+	for (int i = 0; i < LOOKUP_REPEATS; i++) {
+		while (!step.any) {
+			ck_assert(!step.done);
+			ck_assert_uint_gt(step.wake_us, now_us);
+			now_us = step.wake_us;
+			next(now_us);
+		}
+		ck_assert_uint_eq(asked_count(), 2);
+		ck_assert(!asks(1));
+		next(now_us + 1);
+		ck_assert(!step.any && !step.done);
+	}
+	reply(4, GET_CLAIM, 4, 1);
+	next(now_us + 2);
+	expect_found(4);
+	ck_assert_uint_eq(lookup.messages, 3 + 2 * LOOKUP_REPEATS);
+
+	/* Not for ever, and not when they have answered. */
+	setup();
+	view.too_many = true;
+	next(0);
+	while (!step.done)
+		next(step.wake_us);
+	expect(DIRECTORY_TIMED_OUT);
+	ck_assert(step.limited);
+	ck_assert_uint_le(lookup.messages, 3 + 3 * LOOKUP_REPEATS);
+	/* There is room again: all are asked. */
+	setup();
+	view.too_many = true;
+	for (now_us = 0; now_us < 2 * LOOKUP_REPEAT_US; now_us = step.wake_us)
+		next(now_us);
+	view.too_many = false;
+	next(now_us);
+	ck_assert_uint_eq(asked_count(), MEMBERS - 3);
+}
+END_TEST
+
 START_TEST(last_one_claims)
 {
 	for (uint16_t owner = 0; owner < MEMBERS; owner++) {
@@ -795,11 +844,12 @@ END_TEST
 UNIT_MAIN("lookup", primary_answers, an_owner_is_asked_until_it_is_heard,
 	  an_owner_that_is_heard_again_settles_first, an_owner_that_disowns_is_not_found, hedges,
 	  replicas_are_silent, absent_is_proven_by_all, too_many_look_ups_do_not_ask_all,
-	  last_one_claims, incomplete_ring_proves_nothing, member_leaves, disowned_record,
+	  too_many_look_ups_ask_silent_replicas_again, last_one_claims,
+	  incomplete_ring_proves_nothing, member_leaves, disowned_record,
 	  an_owner_that_names_another_disowns, claim_beats_record,
 	  the_owner_of_a_late_record_is_heard_first, refused_owner_is_not_believed,
 	  stale_record_of_this_host, owner_that_is_no_member, local_replica_first,
 	  silent_replica_last, ring_of_one, hedges_follow_the_answers, who_was_asked_first,
-	  unasked_answers_do_not_count, never_wrong,
-	  a_server_names_the_owner, the_miss_of_a_server_proves_nothing,
-	  without_a_server_all_are_asked_at_once, a_servers_word_on_a_silent_owner_is_not_enough)
+	  unasked_answers_do_not_count, never_wrong, a_server_names_the_owner,
+	  the_miss_of_a_server_proves_nothing, without_a_server_all_are_asked_at_once,
+	  a_servers_word_on_a_silent_owner_is_not_enough)

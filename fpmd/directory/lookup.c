@@ -176,6 +176,36 @@ static bool ask_replicas(struct lookup *lookup, const struct lookup_view *view, 
 	return true;
 }
 
+/*
+ * Those that are silent, instead of all members. Returns false when there are none, or they were
+ * asked often enough.
+ */
+static bool ask_replicas_again(struct lookup *lookup, const struct lookup_view *view,
+			       uint64_t now_us, struct lookup_step *step)
+{
+	bool again = now_us >= lookup->all_us + LOOKUP_REPEAT_US;
+	bool waiting = false;
+
+	for (uint8_t i = 0; i < lookup->replicas; i++) {
+		uint16_t id = lookup->replica[i];
+
+		if (!member_bits_has(view->ring, id) || answered(lookup, id))
+			continue;
+		waiting = true;
+		if (again && lookup->repeats < LOOKUP_REPEATS)
+			ask(lookup, step, id);
+	}
+	if (again) {
+		lookup->all_us = now_us;
+		if (lookup->repeats++ == LOOKUP_REPEATS)
+			return false;
+	}
+	step->wake_us = lookup->all_us + LOOKUP_REPEAT_US;
+	if (step->wake_us > lookup->deadline_us)
+		step->wake_us = lookup->deadline_us;
+	return waiting;
+}
+
 /* The members whose answer is still missing. */
 static unsigned int count_waiting(const struct lookup *lookup, const struct lookup_view *view)
 {
@@ -286,12 +316,15 @@ void lookup_next(struct lookup *lookup, const struct lookup_view *view, uint64_t
 	if (!lookup->asking_all && (late || !ask_replicas(lookup, view, now_us, step))) {
 		/* Floods of made-up segments must not become questions to everybody. */
 		if (view->too_many) {
+			if (!late && ask_replicas_again(lookup, view, now_us, step))
+				return;
 			finish(step, DIRECTORY_TIMED_OUT);
 			step->limited = true;
 			return;
 		}
 		step->asks_all = true;
 		lookup->asking_all = true;
+		lookup->repeats = 0;
 		lookup->all_us = now_us;
 	}
 	if (lookup->asking_all)

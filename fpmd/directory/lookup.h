@@ -73,7 +73,7 @@ struct lookup {
 	uint64_t deadline_us;
 	uint64_t hedge_us; /* after this time without an answer the next replica is asked */
 	bool asking_all;
-	uint64_t all_us;     /* since when */
+	uint64_t all_us;     /* since when; or when silent replicas were asked again instead */
 	uint64_t confirm_us; /* when the record's owner was asked, 0: not yet */
 	uint64_t confirm_repeat_us;
 	uint16_t confirm_id; /* who that was */
