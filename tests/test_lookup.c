@@ -765,6 +765,43 @@ START_TEST(without_a_server_all_are_asked_at_once)
 }
 END_TEST
 
+/* A server that has much to do is slow for all: then its answer is waited for. */
+START_TEST(a_slow_server_is_waited_for_if_not_all_can_be_asked)
+{
+	setup_keeper();
+	view.too_many = true;
+	next(0);
+	next(LOOKUP_KEEPER_US);
+	ck_assert(!step.done);
+	ck_assert(!step.any);
+	ck_assert_uint_eq(step.wake_us, 2 * LOOKUP_KEEPER_US);
+	reply(MEMBER_KEEPER, GET_RECORD, 5, 10);
+	next(LOOKUP_KEEPER_US + 100);
+	ck_assert(asks(5));
+
+	setup_keeper();
+	view.too_many = true;
+	next(0);
+	reply(MEMBER_KEEPER, GET_MISS, 0, 0);
+	next(100);
+	expect(DIRECTORY_TIMED_OUT);
+	ck_assert(step.limited);
+
+	setup_keeper();
+	view.too_many = true;
+	next(0);
+	next(DEADLINE_US);
+	expect(DIRECTORY_TIMED_OUT);
+
+	/* Not for one that cannot be asked. */
+	setup_keeper();
+	view.too_many = true;
+	member_bits_clear(&ring_bits, MEMBER_KEEPER);
+	next(0);
+	expect(DIRECTORY_TIMED_OUT);
+}
+END_TEST
+
 /* Whoever has the session now may not reach the server: an older record must not hide it. */
 START_TEST(a_servers_word_on_a_silent_owner_is_not_enough)
 {
@@ -852,4 +889,5 @@ UNIT_MAIN("lookup", primary_answers, an_owner_is_asked_until_it_is_heard,
 	  silent_replica_last, ring_of_one, hedges_follow_the_answers, who_was_asked_first,
 	  unasked_answers_do_not_count, never_wrong, a_server_names_the_owner,
 	  the_miss_of_a_server_proves_nothing, without_a_server_all_are_asked_at_once,
+	  a_slow_server_is_waited_for_if_not_all_can_be_asked,
 	  a_servers_word_on_a_silent_owner_is_not_enough)

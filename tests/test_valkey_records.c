@@ -424,6 +424,63 @@ START_TEST(a_former_session_never_touches_the_new_one)
 }
 END_TEST
 
+/* A clock that is ahead a little made a version above ours, for a session that ended. */
+START_TEST(a_living_session_wins_in_the_end)
+{
+	struct record other;
+
+	setup();
+	begin(0, 1000);
+	settle(0);
+	other = *kept(1000);
+	other.owner = node[1].address;
+	other.version += 1;
+	other.owner_epoch = 1;
+	valkey_memory_store(&other);
+	valkey_memory_state(VALKEY_READY, true);
+	turn(50);
+	ck_assert(!settled(0));
+	ck_assert(address_equal(&kept(1000)->owner, &node[1].address));
+	expect_owner(2, 1000, 0, 1 + NODES - 1);
+	turn(1800);
+	ck_assert(settled(0));
+	ck_assert(address_equal(&kept(1000)->owner, &node[0].address));
+	expect_owner(2, 1000, 0, 2);
+	/* One that the kernel knows no more does not. */
+	node[0].knows[1000] = false;
+	other.version += (uint64_t)10000 << 16;
+	valkey_memory_store(&other);
+	valkey_memory_state(VALKEY_READY, true);
+	turn(50);
+	ck_assert(settled(0));
+	ck_assert(address_equal(&kept(1000)->owner, &node[1].address));
+	teardown();
+}
+END_TEST
+
+/* All hosts may have all to put at once. */
+START_TEST(a_slow_server_is_not_flooded)
+{
+	setup();
+	valkey_memory_delay(80);
+	for (uint16_t port = 1; port <= 1500; port++)
+		begin(0, port);
+	for (int i = 0; i < 3000 && counter(0, "server-outstanding") < 256; i++)
+		turn(1);
+	for (int i = 0; i < 500; i++) {
+		turn(1);
+		ck_assert_uint_le(counter(0, "server-outstanding"), 256);
+	}
+	/* Now it answers late for nobody else but us. */
+	ck_assert_uint_le(counter(0, "server-outstanding"), 64);
+	valkey_memory_delay(0);
+	settle(0);
+	/* Some were refreshed meanwhile. */
+	ck_assert_uint_le(counter(0, "puts-sent"), 1600);
+	teardown();
+}
+END_TEST
+
 /* The owner of the record is gone; the port lives elsewhere, whose put did not arrive. */
 START_TEST(the_record_of_a_dead_owner_does_not_hide_a_living_session)
 {
@@ -517,5 +574,6 @@ UNIT_MAIN("valkey_records", a_record_leads_to_its_owner,
 	  an_unreachable_server_costs_messages_and_nothing_else,
 	  a_silent_server_is_waited_for_a_moment, what_a_server_lost_is_there_again,
 	  records_are_put_again_before_they_expire, a_former_session_never_touches_the_new_one,
+	  a_living_session_wins_in_the_end, a_slow_server_is_not_flooded,
 	  the_record_of_a_dead_owner_does_not_hide_a_living_session,
 	  a_new_start_of_the_owner_voids_its_records, members_of_both_engines_find_each_other)

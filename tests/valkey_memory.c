@@ -6,6 +6,8 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "fpmd/clock.h"
+
 #define CLIENTS_MAX 8
 #define RECORDS_MAX 4096
 
@@ -15,6 +17,7 @@ struct question {
 	enum question_kind kind;
 	struct record record;
 	uint64_t request;
+	uint64_t asked_ms;
 	struct question *next, *prev;
 };
 
@@ -37,6 +40,7 @@ static struct stored {
 static size_t stored_count;
 static enum valkey_state state = VALKEY_READY;
 static bool held, broken, memory_full;
+static unsigned int delay_ms;
 static unsigned int put_count;
 
 static struct stored *find(const struct record_key *key)
@@ -96,14 +100,16 @@ static void answer(struct valkey *valkey, const struct question *question)
 static void on_event(evutil_socket_t fd, short what, void *arg)
 {
 	struct valkey *valkey = arg;
-	struct question *waiting = valkey->questions, *question, *next;
+	struct timeval soon = {.tv_usec = 1000};
+	struct question *question, *next;
 
-	if (held && !broken)
-		waiting = NULL;
-	else
-		valkey->questions = NULL;
-	DL_FOREACH_SAFE(waiting, question, next)
+	DL_FOREACH_SAFE(valkey->questions, question, next)
 	{
+		if (!broken && (held || clock_ms() < question->asked_ms + delay_ms)) {
+			event_add(valkey->event, &soon);
+			break;
+		}
+		DL_DELETE(valkey->questions, question);
 		valkey->outstanding--;
 		answer(valkey, question);
 		free(question);
@@ -150,6 +156,11 @@ void valkey_memory_break(void)
 			on_event(-1, 0, client[i]);
 	}
 	broken = false;
+}
+
+void valkey_memory_delay(unsigned int ms)
+{
+	delay_ms = ms;
 }
 
 void valkey_memory_flush(void)
@@ -232,7 +243,8 @@ static int ask(struct valkey *valkey, enum question_kind kind, const struct reco
 	question = calloc(1, sizeof(*question));
 	if (question == NULL)
 		return -1;
-	*question = (struct question){.kind = kind, .record = *record, .request = request};
+	*question = (struct question){
+		.kind = kind, .record = *record, .request = request, .asked_ms = clock_ms()};
 	DL_APPEND(valkey->questions, question);
 	valkey->outstanding++;
 	valkey->counters.commands++;

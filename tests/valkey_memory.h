@@ -11,6 +11,9 @@ void valkey_memory_state(enum valkey_state state, bool records_lost);
 /* What comes in is not answered until false; then all of it is. */
 void valkey_memory_hold(bool hold);
 
+/* Each answer takes so many turns of the test's clock. */
+void valkey_memory_delay(unsigned int ms);
+
 /* All that was asked and not answered fails, as if the connections broke. */
 void valkey_memory_break(void);
 

@@ -315,6 +315,14 @@ void lookup_next(struct lookup *lookup, const struct lookup_view *view, uint64_t
 	}
 	if (!lookup->asking_all && (late || !ask_replicas(lookup, view, now_us, step))) {
 		/* Floods of made-up segments must not become questions to everybody. */
+		if (view->too_many && !late && has_keeper(lookup) &&
+		    member_bits_has(view->ring, MEMBER_KEEPER) &&
+		    !answered(lookup, MEMBER_KEEPER)) {
+			step->wake_us = now_us + LOOKUP_KEEPER_US;
+			if (step->wake_us > lookup->deadline_us)
+				step->wake_us = lookup->deadline_us;
+			return;
+		}
 		if (view->too_many) {
 			if (!late && ask_replicas_again(lookup, view, now_us, step))
 				return;

@@ -105,6 +105,9 @@ struct directory {
 	enum valkey_state keeper_state;
 	uint64_t refreshed_ms; /* when it was looked last at what is about to expire */
 	uint64_t refresh_owed;
+	size_t put_window; /* so many puts and deletes may have no answer yet */
+	bool put_window_full;
+	uint64_t put_window_cut_ms; /* when it was made smaller */
 
 	struct {
 		uint64_t published, withdrawn, puts_sent, deletes_sent, confirmed;

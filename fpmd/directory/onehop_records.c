@@ -78,6 +78,7 @@ void onehop_on_pump(evutil_socket_t fd, short what, void *arg)
 		published_sent(&directory->published, entry, now_ms);
 	}
 	next_ms = published_next_ms(&directory->published);
+	directory->put_window_full = budget < PUMP_ENTRIES && next_ms <= now_ms;
 	if (next_ms == UINT64_MAX)
 		return;
 	if (next_ms <= now_ms) {

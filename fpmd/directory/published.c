@@ -275,6 +275,13 @@ void published_sent(struct published *published, struct published_entry *entry, 
 	queue_add(published, entry, level);
 }
 
+uint64_t published_sent_ms(const struct published_entry *entry)
+{
+	return entry->level > 0
+		       ? entry->due_ms - ((uint64_t)PUBLISHED_BACKOFF_MS << (entry->level - 1))
+		       : 0;
+}
+
 uint64_t published_next_ms(const struct published *published)
 {
 	uint64_t next_ms = UINT64_MAX;

@@ -100,6 +100,9 @@ struct published_entry *published_due(struct published *published, uint64_t now_
 bool published_wants(const struct published_entry *entry, size_t holder);
 void published_sent(struct published *published, struct published_entry *entry, uint64_t now_ms);
 
+/* When the entry was sent last; 0: it is not waiting for an answer. */
+uint64_t published_sent_ms(const struct published_entry *entry);
+
 /* When the next one is due; UINT64_MAX: none. */
 uint64_t published_next_ms(const struct published *published);
 

@@ -10,8 +10,14 @@
 
 #include "fpmd/log.h"
 
-/* A loop's turn of puts is pipelined; the server answers 100,000 of them a second and more. */
-#define PUTS_OUTSTANDING 8192
+/*
+ * How many puts are under way is found out by how long answers take: all hosts may have all their
+ * sessions to put at once, and look-ups wait in the same queue of the server.
+ */
+#define WINDOW_START 256
+#define WINDOW_MIN 32
+#define WINDOW_MAX 8192
+#define ANSWER_LATE_MS 40
 /* What was sent waits 1.6 s before it is sent again: a connection loses nothing while it lasts, and
  * an answer takes 1 s at most. */
 #define PATIENCE 6
@@ -73,16 +79,55 @@ static void on_changed(void *arg, enum valkey_state state, bool records_lost)
 	}
 }
 
+/* As TCP's congestion window: twice as much in each round trip, half of it when answers are late.
+ */
+static void follow_answers(struct directory *directory, uint64_t age_ms, uint64_t now_ms)
+{
+	if (age_ms > ANSWER_LATE_MS) {
+		if (now_ms < directory->put_window_cut_ms + age_ms)
+			return;
+		directory->put_window_cut_ms = now_ms;
+		directory->put_window /= 2;
+		if (directory->put_window < WINDOW_MIN)
+			directory->put_window = WINDOW_MIN;
+	} else if (age_ms <= ANSWER_LATE_MS / 2 && directory->put_window_full &&
+		   directory->put_window < WINDOW_MAX) {
+		directory->put_window++;
+	}
+}
+
+/*
+ * Something newer is there. Usually our session has ended by then; but clocks differ a little, and
+ * a session that this host's kernel knows is newer than any other. It is put again after its pause.
+ */
+static bool still_lives(struct directory *directory, struct published_entry *entry)
+{
+	if (directory->handlers.has_session == NULL ||
+	    directory->handlers.has_session(directory->arg, &entry->flow) != 1)
+		return false;
+	entry->version = onehop_version(directory);
+	directory->counters.again++;
+	return true;
+}
+
 static void on_stored(void *arg, const struct record_key *key, uint64_t version, bool ending,
 		      enum ack_status status)
 {
 	struct directory *directory = arg;
+	struct published_entry *entry = published_find(&directory->published, key);
+	uint64_t now_ms = clock_ms();
 
+	if (entry == NULL || entry->version != version || entry->ending != ending)
+		return;
+	if (published_sent_ms(entry) != 0)
+		follow_answers(directory, now_ms - published_sent_ms(entry), now_ms);
 	if (status == ACK_FULL) {
 		directory->counters.keeper_full++;
 		return;
 	}
 	directory->counters.keeper_superseded += status == ACK_SUPERSEDED;
+	if (status == ACK_SUPERSEDED && !ending && still_lives(directory, entry))
+		return;
 	directory->counters.confirmed +=
 		published_confirm(&directory->published, key, version, MEMBER_KEEPER, ending);
 }
@@ -154,6 +199,7 @@ int valkey_records_open(struct directory *directory, struct error *error)
 	const struct valkey_options options = options_make(&directory->options);
 
 	directory->published.patience = PATIENCE;
+	directory->put_window = WINDOW_START;
 	directory->keeper_state = VALKEY_CONNECTING;
 	directory->refreshed_ms = clock_ms();
 	return valkey_open(directory->base, &options, &handlers, directory, &directory->valkey,
@@ -186,7 +232,9 @@ size_t valkey_records_room(const struct directory *directory)
 	if (!valkey_records_usable(directory))
 		return 0;
 	valkey_status(directory->valkey, &status);
-	return status.outstanding < PUTS_OUTSTANDING ? PUTS_OUTSTANDING - status.outstanding : 0;
+	return status.outstanding < directory->put_window
+		       ? directory->put_window - status.outstanding
+		       : 0;
 }
 
 int valkey_records_get(struct directory *directory, const struct record_key *key, uint64_t request)
