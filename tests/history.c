@@ -15,6 +15,8 @@
 /* After so long all that had to be repeated was. */
 #define CALM_US (8 * SECOND_US)
 #define MENDED_US (10 * SECOND_US)
+/* A clock is known to half of what the two ways differ, 10 ms; two of them. */
+#define CLOCKS_US 25000
 /* Links are never slower than 20.5 ms: so long a look-up hears everybody. */
 #define PATIENT_MS 200
 
@@ -84,10 +86,11 @@ static bool held_within(const struct question *question, unsigned int host)
 	return session->held || (session->ever && session->answered_us >= question->begun_us);
 }
 
-/* Began the session at *host* after that at *other*? */
+/* Began the session at *host* after that at *other*, as far as their clocks can tell? */
 static bool is_newer(unsigned int host, unsigned int other, unsigned int flow)
 {
-	return world.host[host].session[flow].held_us > world.host[other].session[flow].held_us;
+	return world.host[host].session[flow].held_us >
+	       world.host[other].session[flow].held_us + CLOCKS_US;
 }
 
 static bool could_be_asked(const struct question *question, unsigned int host)
@@ -458,6 +461,32 @@ static uint64_t draw_pause_us(void)
 	}
 }
 
+/* Nobody keeps a record of a session that its owner, which is there, ended. */
+static void check_records(unsigned int host)
+{
+	const struct directory *directory = world.host[host].directory;
+
+	for (unsigned int flow = 0; flow < world.flows; flow++) {
+		const struct flow which = world_flow(flow);
+		struct record record;
+		unsigned int owners = 0;
+		int owner;
+
+		for (unsigned int other = 0; other < world.hosts; other++)
+			owners += world.host[other].session[flow].ever;
+		/* A deletion that overtakes its record leaves older ones of others as they are. */
+		if (owners > 1)
+			continue;
+		record_key_make(directory->keys.record_hash, &which, &record.key);
+		if (!store_get(directory->store, &record.key, &record))
+			continue;
+		owner = simulation_host_of(&record.owner);
+		if (world.host[owner].directory != NULL && !world.host[owner].session[flow].held)
+			fail("host %u has a record of session %u, which ended at host %d", host,
+			     flow, owner);
+	}
+}
+
 static void check_end(void)
 {
 	for (unsigned int host = 0; host < world.hosts; host++) {
@@ -473,6 +502,11 @@ static void check_end(void)
 			     directory->published.live, held);
 		if (directory->free_count != LOOKUPS_MAX || directory->bulk_count != 0)
 			fail("host %u has questions open", host);
+		/* A deletion is not sent to a member whose route is gone, nor later; nor to one
+		 * that was silent for half of a record's lifetime. */
+		if (!world.routes_went && world.options.records_max > 100 &&
+		    world.options.record_lifetime_s > 100)
+			check_records(host);
 		/* Where the stores are full, records go on trying. */
 		if (directory->published.waiting != 0 && world.options.records_max > 100)
 			fail("host %u still waits for %zu confirmations", host,

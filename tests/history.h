@@ -11,13 +11,16 @@
  *   - FOUND names a host whose kernel once had the session. If it neither has it nor has it still
  *     published at any time of the look-up, it cannot be asked: it is down, out of reach, or was
  *     within the last 3 s. It is never the asker itself;
- *   - FOUND names no former owner while another host has the session throughout, its replicas
+ *   - FOUND names no former owner while another host has the session throughout, got it at least
+ *     25 ms later (clocks are not known better on links of up to 20 ms), its replicas
  *     confirmed that, and nothing was amiss anywhere for 8 s;
  *   - ABSENT is not said while a member in the asker's ring, or one that was within reach for 3 s,
  *     has the session throughout.
  * And in the end, 10 s after all is mended:
  *   - each session is found at its owner from everywhere; one that ended is absent, or is said to
  *     be of a host that is down;
+ *   - nobody has a record of a session that ended at a host that is there, unless routes went or
+ *     several hosts had sessions of that flow, or a member was silent for half of the lifetime;
  *   - nobody waits for anything, no table is larger than it may be, and nothing leaks.
  */
 #ifndef HOLDFAST_TEST_HISTORY_H

@@ -216,6 +216,7 @@ static void set_route(unsigned int host, unsigned int to, bool routed)
 	world_say("host %u %s the route to host %u", host, routed ? "gets" : "loses", to);
 	amiss();
 	world.host[host].routed[to] = routed;
+	world.routes_went = world.routes_went || !routed;
 	world.host[host].routed_us[to] = simulation_us();
 	give_routes(host);
 }

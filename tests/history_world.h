@@ -36,8 +36,8 @@ struct world {
 	unsigned int hosts, flows;
 	struct directory_options options;
 	struct world_host host[SIMULATION_HOSTS];
-	uint64_t amiss_us; /* when something broke or was mended last */
-	unsigned int loss, duplicate, late, delay_us, jitter_us;
+	uint64_t amiss_us;		      /* when something broke or was mended last */
+	bool routes_went;		      /* some host lost a route */
 	void (*life_ends)(unsigned int host); /* of its fpmd, before it */
 };
 

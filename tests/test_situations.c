@@ -144,14 +144,40 @@ START_TEST(a_living_session_is_not_superseded)
 	world_session_begins(0, flow, 0);
 	simulation_run(SECOND_US / 10);
 	world_session_ends(0, flow, 20 * SECOND_US);
+	/* For a moment its kernel cannot say whether it still has the session. */
+	world_host_blind(1, true);
 	world_session_begins(1, flow, 0);
 	simulation_run(SECOND_US / 10);
+	ck_assert_uint_eq(world.host[1].directory->counters.again, 0);
+	world_host_blind(1, false);
+	simulation_run(SECOND_US);
 	ck_assert_uint_eq(world.host[1].directory->counters.again, 1);
 	world_host_dies(0);
 	simulation_run(5 * SECOND_US);
 	for (unsigned int asker = 1; asker < 4; asker++)
 		expect_found(asker, flow, 1);
 	ck_assert_uint_eq(world.host[1].directory->published.waiting, 0);
+	end();
+}
+END_TEST
+
+/* The former owner is a replica itself, its socket is in TIME_WAIT. */
+START_TEST(a_living_session_is_not_superseded_by_its_replica)
+{
+	begin(2, 2);
+	start_all();
+	set_ahead(0);
+	world_session_begins(0, 0, 0);
+	world.host[1].directory->hlc.last = 0;
+	simulation_link[0][1].cut = true;
+	simulation_run(1000);
+	world_session_ends(0, 0, 20 * SECOND_US);
+	world_session_begins(1, 0, 0);
+	simulation_run(1000);
+	simulation_link[0][1].cut = false;
+	simulation_run(SECOND_US);
+	expect_found(0, 0, 1);
+	expect_found(1, 0, 1);
 	end();
 }
 END_TEST
@@ -271,5 +297,5 @@ END_TEST
 
 UNIT_MAIN("situations", a_port_comes_back_before_its_first_end_is_noticed,
 	  a_living_session_is_not_superseded, a_session_that_ended_is_superseded,
-	  a_new_epoch_keeps_the_order, nothing_waits_for_a_member_that_left,
-	  alone_a_member_keeps_the_time_that_it_learned)
+	  a_living_session_is_not_superseded_by_its_replica, a_new_epoch_keeps_the_order,
+	  nothing_waits_for_a_member_that_left, alone_a_member_keeps_the_time_that_it_learned)

@@ -266,6 +266,7 @@ START_TEST(like_a_plain_table)
 		case 4:
 			del(store, key, owner, epoch[owner], version, 0);
 			if (model[key].owner == 0 ||
+			    (!model[key].live && model[key].version < version) ||
 			    (model[key].live && model[key].owner == owner &&
 			     model[key].version <= version)) {
 				model[key].owner = owner;
@@ -349,31 +350,47 @@ START_TEST(no_client_has_more_than_its_share)
 }
 END_TEST
 
-START_TEST(what_is_newer_than_the_clock_goes)
+/* A port is used twice within a moment, and each deletion overtakes its put. */
+START_TEST(a_tombstone_takes_the_newest_version)
 {
 	struct store *store = store_create(100, LIFETIME);
-	const struct record_key gone = key_make(3), old = key_make(1);
 
 	put(store, 1, 1, 10, 100, 0);
-	put(store, 2, 1, 10, 201, 0);
-	put(store, 3, 1, 10, 100, 0);
-	del(store, 3, 1, 10, 201, 0);
-	put(store, 4, 2, 10, 200, 0);
-	ck_assert_uint_eq(store_version(store, &gone), 201);
-	store_drop_newer(store, 200);
-	ck_assert_uint_eq(owner_of(store, 1), 1);
-	ck_assert_uint_eq(owner_of(store, 2), 0);
-	ck_assert_uint_eq(owner_of(store, 4), 2);
-	ck_assert_uint_eq(store_version(store, &old), 100);
-	ck_assert_uint_eq(store_version(store, &gone), 0);
-	ck_assert_uint_eq(store_records(store), 2);
-	ck_assert_uint_eq(store_tombstones(store), 0);
-	ck_assert_int_eq(put(store, 2, 3, 10, 150, 0), STORE_DONE);
-	ck_assert_int_eq(put(store, 3, 3, 10, 150, 0), STORE_DONE);
+	ck_assert_int_eq(del(store, 1, 1, 10, 100, 0), STORE_DONE);
+	ck_assert_int_eq(del(store, 1, 2, 10, 200, 1000), STORE_DONE);
+	ck_assert_int_eq(put(store, 1, 2, 10, 200, 2000), STORE_SUPERSEDED);
+	ck_assert_int_eq(del(store, 1, 1, 10, 100, 3000), STORE_DONE);
+	ck_assert_int_eq(put(store, 1, 2, 10, 200, 4000), STORE_SUPERSEDED);
+	ck_assert_uint_eq(store_tombstones(store), 1);
+	ck_assert_int_eq(put(store, 1, 2, 10, 201, 5000), STORE_DONE);
+	ck_assert_uint_eq(owner_of(store, 1), 2);
 	store_free(store);
 }
 END_TEST
 
-UNIT_MAIN("store", what_is_newer_than_the_clock_goes, last_writer_wins,
+START_TEST(cleared)
+{
+	struct store *store = store_create(3, LIFETIME);
+	const struct record_key key = key_make(3);
+
+	put(store, 1, 1, 10, 100, 0);
+	put(store, 2, 2, 10, 100, 0);
+	del(store, 3, 1, 10, 201, 0);
+	ck_assert_uint_eq(store_version(store, &key), 201);
+	store_clear(store);
+	ck_assert_uint_eq(store_version(store, &key), 0);
+	ck_assert_uint_eq(owner_of(store, 1), 0);
+	ck_assert_uint_eq(store_records(store), 0);
+	ck_assert_uint_eq(store_tombstones(store), 0);
+	for (uint32_t i = 3; i < 6; i++) {
+		ck_assert_int_eq(put(store, i, 3, 10, 50, 0), STORE_DONE);
+		ck_assert_uint_eq(owner_of(store, i), 3);
+	}
+	ck_assert_int_eq(put(store, 6, 3, 10, 50, 0), STORE_FULL);
+	store_free(store);
+}
+END_TEST
+
+UNIT_MAIN("store", a_tombstone_takes_the_newest_version, cleared, last_writer_wins,
 	  late_delete_of_a_reused_port, tombstones, epochs, expiry, bounds, owners_bound, sweeps,
 	  a_flood_of_one_client, no_client_has_more_than_its_share, like_a_plain_table)

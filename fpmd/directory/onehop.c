@@ -86,6 +86,9 @@ static void boot_again(struct directory *directory, uint64_t known_epoch)
 	directory->hlc.last = now_ms << 16;
 	directory->members.member[MEMBER_LOCAL].epoch = directory->boot.epoch;
 	directory->counters.boots++;
+	/* The others take us for restarted: they put their records again, and do not delete those
+	 * that we were no replica for any more. */
+	store_clear(directory->store);
 	transport_set_boot(directory->transport, directory->boot);
 	published_renew(&directory->published, version_again, directory);
 	onehop_pump_soon(directory);
@@ -110,8 +113,6 @@ static void follow_clock(struct directory *directory)
 	log_info("directory: the members' clock, and what is made of it here, moved by %lld ms",
 		 (long long)(directory->clock.group_ms - before_ms));
 	boot_again(directory, directory->boot.epoch);
-	/* What was made by the former clock must not stand above what comes. */
-	store_drop_newer(directory->store, directory->hlc.last + (HLC_AHEAD_MAX_MS << 16));
 }
 
 /* Says when this host's clock becomes wrong, wrong in another way, or right. */

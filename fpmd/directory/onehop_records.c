@@ -214,6 +214,7 @@ void onehop_take_put(struct directory *directory, uint16_t member, const uint8_t
 {
 	const struct member *sender = &directory->members.member[member];
 	enum ack_status status = ACK_AHEAD;
+	const struct published_entry *own;
 	struct record record;
 
 	if (record_decode(wire, &record) != 0) {
@@ -225,16 +226,21 @@ void onehop_take_put(struct directory *directory, uint16_t member, const uint8_t
 		directory->counters.not_owner++;
 		return;
 	}
+	own = published_find(&directory->published, &record.key);
 	if (kept_elsewhere(directory, member)) {
 		status = ACK_FULL;
-	} else if (!onehop_version_ahead(directory, record.version)) {
+	} else if (onehop_version_ahead(directory, record.version)) {
+		directory->counters.ahead++;
+	} else if (own != NULL && !own->ending && own->version >= record.version) {
+		/* What this host published itself stands as a record does. */
+		status = count_status(directory, STORE_SUPERSEDED);
+		record.version = own->version;
+	} else {
 		status = count_status(directory, store_put(directory->store, &record, clock_ms()));
 		directory->counters.puts_taken += status == ACK_DONE;
-	} else {
-		directory->counters.ahead++;
+		if (status == ACK_SUPERSEDED)
+			record.version = store_version(directory->store, &record.key);
 	}
-	if (status == ACK_SUPERSEDED)
-		record.version = store_version(directory->store, &record.key);
 	if (record.version != 0)
 		send_ack(directory, member, DATAGRAM_PUT_ACK, &record.key, record.version, status);
 }
@@ -272,14 +278,18 @@ static bool stands_below(struct directory *directory, struct ack *ack)
 {
 	struct published_entry *entry = published_find(&directory->published, &ack->key);
 	uint64_t standing = ack->version;
+	int known = 0;
 
 	if (entry == NULL || entry->ending || entry->version > standing)
 		return true;
 	ack->version = entry->version;
-	if (directory->handlers.has_session == NULL ||
-	    directory->handlers.has_session(directory->arg, &entry->flow) != 1 ||
-	    onehop_version_ahead(directory, standing))
+	if (directory->handlers.has_session != NULL)
+		known = directory->handlers.has_session(directory->arg, &entry->flow);
+	if (known == 0)
 		return false;
+	/* It is sent again, and this is asked again. */
+	if (known < 0 || onehop_version_ahead(directory, standing))
+		return true;
 	directory->counters.again++;
 	published_again(&directory->published, entry, onehop_version(directory));
 	onehop_pump_soon(directory);

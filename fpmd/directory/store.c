@@ -420,8 +420,16 @@ enum store_status store_delete(struct store *store, const struct record_key *key
 	index = slot_find(store, key);
 	if (index != NONE) {
 		slot = slot_at(store, index);
-		if (slot->tombstone)
+		if (slot->tombstone) {
+			/* Its put may still be under way, too. */
+			if (slot->version < version) {
+				tombstone_unlink(store, index);
+				slot->version = version;
+				slot->owner = owner;
+				tombstone_link(store, index, now_ms);
+			}
 			return STORE_DONE;
+		}
 		if (slot->owner != owner || slot->version > version)
 			return STORE_SUPERSEDED;
 		owner_unlink(store, index);
@@ -458,12 +466,12 @@ uint64_t store_version(const struct store *store, const struct record_key *key)
 	return index == NONE ? 0 : slot_at(store, index)->version;
 }
 
-void store_drop_newer(struct store *store, uint64_t version)
+void store_clear(struct store *store)
 {
 	for (uint32_t i = 0; i < store->slots; i++) {
 		struct slot *slot = slot_at(store, i);
 
-		if (slot->owner == NO_OWNER || slot->version <= version)
+		if (slot->owner == NO_OWNER)
 			continue;
 		if (slot->tombstone)
 			tombstone_unlink(store, i);

@@ -45,8 +45,8 @@ void store_prefetch(const struct store *store, const uint8_t *keys, size_t strid
 /* The version of the record or tombstone that stands there; 0: there is none. */
 uint64_t store_version(const struct store *store, const struct record_key *key);
 
-/* Drops the records and tombstones above this version. */
-void store_drop_newer(struct store *store, uint64_t version);
+/* Drops all records and tombstones. */
+void store_clear(struct store *store);
 
 /* Returns true and fills *record* if there is one. */
 bool store_get(const struct store *store, const struct record_key *key, struct record *record);
