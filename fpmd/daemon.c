@@ -80,6 +80,7 @@ static const struct kernel_handlers kernel_handlers = {
 static const struct directory_handlers directory_handlers = {
 	.members_changed = members_changed,
 	.refused = rescue_refused,
+	.ended = rescue_ended,
 	.has_session = sessions_has,
 };
 

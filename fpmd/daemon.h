@@ -49,11 +49,13 @@
 	COUNTER(pins_accepted, "pins-accepted",                                                    \
 		"pins removed: a new connection of the same 4-tuple was accepted here")            \
 	COUNTER(pins_refused, "pins-refused", "pins removed: the owner had no such session")       \
+	COUNTER(pins_told, "pins-told", "pins removed: the owner told that the session ended")     \
 	COUNTER(pins_owner_gone, "pins-owner-gone", "pins removed: the owner's host is gone")      \
 	COUNTER(pins_taken_over, "pins-taken-over", "pins found in the kernel at the start")       \
 	COUNTER(pin_checks, "pin-checks", "look-ups that verify a pin")                            \
 	COUNTER(refusals_sent, "refusals-sent", "negative acknowledgements sent")                  \
 	COUNTER(refusals_received, "refusals-received", "negative acknowledgements received")      \
+	COUNTER(ends_received, "ends-received", "sessions looked up here that ended elsewhere")    \
 	COUNTER(sessions_begun, "sessions-begun",                                                  \
 		"connections accepted, and those found at the start")                              \
 	COUNTER(sessions_ended, "sessions-ended", "sessions whose end the kernel confirmed")       \
@@ -200,6 +202,7 @@ void sessions_forget_foreign(struct daemon *d);
 /* rescue.c */
 void rescue_stray(void *d, const struct kernel_stray *stray);
 void rescue_refused(void *d, const struct in6_addr *member, const struct flow *flow);
+void rescue_ended(void *d, const struct in6_addr *member, const struct flow *flow);
 void rescue_accepted(struct daemon *d, const struct flow *flow);
 /* Removes its pins. False: the kernel has not taken all yet. */
 bool rescue_owner_gone(struct daemon *d, uint16_t owner);

@@ -183,9 +183,8 @@ static void stray_answer(void *arg, const struct directory_result *result)
 		d->counters.lookups_found++;
 		facts.owner_is_local = members_is_local(d, &result->owner);
 		facts.owner_is_reachable = reach_has(&d->reach, &result->owner);
-		facts.owner_is_in_doubt =
-			members_are_unknown(d) ||
-			reach_in_doubt(&d->reach, &result->owner, clock_ms());
+		facts.owner_is_in_doubt = members_are_unknown(d) ||
+					  reach_in_doubt(&d->reach, &result->owner, clock_ms());
 	} else if (facts.answer == DIRECTORY_ABSENT) {
 		d->counters.lookups_absent++;
 	} else {
@@ -297,13 +296,12 @@ void rescue_stray(void *arg, const struct kernel_stray *segment)
 	}
 }
 
-/* The owner has no such session: the next segment asks anew. */
-void rescue_refused(void *arg, const struct in6_addr *member, const struct flow *flow)
+/* *member* has no such session. What led there goes; *counter* counts the pin. */
+static void disowned(struct daemon *d, const struct in6_addr *member, const struct flow *flow,
+		     uint64_t *counter)
 {
-	struct daemon *d = arg;
 	struct pin *pin = pin_find(&d->pins, flow);
 
-	d->counters.refusals_received++;
 	/* It may have claimed the session a moment before: that answer is not put into effect yet.
 	 */
 	for (size_t i = 0; i < d->decision_count; i++) {
@@ -315,7 +313,24 @@ void rescue_refused(void *arg, const struct in6_addr *member, const struct flow 
 			decision->verdict = KERNEL_DROP;
 	}
 	if (pin && address_equal(&d->owners.table[pin->owner].address, member))
-		unpin(d, pin, &d->counters.pins_refused);
+		unpin(d, pin, counter);
+}
+
+/* The next segment asks anew. */
+void rescue_refused(void *arg, const struct in6_addr *member, const struct flow *flow)
+{
+	struct daemon *d = arg;
+
+	d->counters.refusals_received++;
+	disowned(d, member, flow, &d->counters.pins_refused);
+}
+
+void rescue_ended(void *arg, const struct in6_addr *member, const struct flow *flow)
+{
+	struct daemon *d = arg;
+
+	d->counters.ends_received++;
+	disowned(d, member, flow, &d->counters.pins_told);
 }
 
 void rescue_accepted(struct daemon *d, const struct flow *flow)

@@ -23,7 +23,7 @@
  *   clock OFFSET_MS       this host's wall clock is so far ahead from now on; "done"
  *   warning               "warning TEXT", TEXT is what the operator would see, or none
  *   server                "server STATE asked=0|1 nodes=READY/ALL ERROR"
- *   refuse ADDRESS N, counter NAME, refused, cpu, quit
+ *   refuse ADDRESS N, counter NAME, refused, ended, cpu, quit
  */
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -48,7 +48,7 @@ struct node {
 	struct bufferevent *input;
 	struct event *poll;
 	uint8_t sessions[FLOWS_MAX / 8];
-	unsigned int refused;
+	unsigned int refused, ended;
 	unsigned int wait_ring; /* 0: not waiting */
 	bool wait_settled;
 	uint64_t wait_since_us;
@@ -115,6 +115,13 @@ static void on_refused(void *arg, const struct in6_addr *member, const struct fl
 	struct node *node = arg;
 
 	node->refused++;
+}
+
+static void on_ended(void *arg, const struct in6_addr *member, const struct flow *flow)
+{
+	struct node *node = arg;
+
+	node->ended++;
 }
 
 static int compare_times(const void *a, const void *b)
@@ -463,6 +470,8 @@ static void run_command(struct node *node, char *line)
 			printf("server none\n");
 	} else if (strcmp(word, "refused") == 0) {
 		printf("refused %u\n", node->refused);
+	} else if (strcmp(word, "ended") == 0) {
+		printf("ended %u\n", node->ended);
 	} else if (strcmp(word, "cpu") == 0 && getrusage(RUSAGE_SELF, &usage) == 0) {
 		printf("cpu %llu\n",
 		       (unsigned long long)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) *
@@ -531,6 +540,7 @@ int main(int argc, char **argv)
 {
 	const struct directory_handlers handlers = {
 		.refused = on_refused,
+		.ended = on_ended,
 		.has_session = has_session,
 	};
 	struct directory_options options = {

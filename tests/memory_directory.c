@@ -317,6 +317,12 @@ void memory_directory_refused(struct directory *directory, const struct in6_addr
 	directory->handlers.refused(directory->arg, member, flow);
 }
 
+void memory_directory_ended(struct directory *directory, const struct in6_addr *member,
+			    const struct flow *flow)
+{
+	directory->handlers.ended(directory->arg, member, flow);
+}
+
 bool memory_directory_has_session(struct directory *directory, const struct flow *flow)
 {
 	return directory->handlers.has_session(directory->arg, flow) == 1;

@@ -28,6 +28,8 @@ void memory_directory_member(struct directory *directory, const struct in6_addr 
 /* A member's negative acknowledgement; has_session of this host. Called at once. */
 void memory_directory_refused(struct directory *directory, const struct in6_addr *member,
 			      const struct flow *flow);
+void memory_directory_ended(struct directory *directory, const struct in6_addr *member,
+			    const struct flow *flow);
 bool memory_directory_has_session(struct directory *directory, const struct flow *flow);
 
 /* How often directory_refuse() and directory_get() were called, and the last refusal. */

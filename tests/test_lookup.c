@@ -130,6 +130,17 @@ START_TEST(an_owner_is_asked_until_it_is_heard)
 	ck_assert_uint_ge(now_us, 100 + LOOKUP_CONFIRM_US);
 	ck_assert_uint_eq(asked, LOOKUP_CONFIRM_US / LOOKUP_CONFIRM_REPEAT_US);
 
+	/* Less often where answers are late: they are not lost. */
+	setup();
+	view.hedge_us = LOOKUP_HEDGE_MAX_US;
+	lookup_start(&lookup, REPLICAS, 3, &view, 0, DEADLINE_US);
+	next(0);
+	reply(3, GET_RECORD, 5, 10);
+	asked = 0;
+	for (next(now_us = 100); !step.done; next(now_us = step.wake_us))
+		asked += asks(5);
+	ck_assert_uint_eq(asked, 1 + LOOKUP_CONFIRM_US / (2 * LOOKUP_HEDGE_MAX_US));
+
 	/* One that is known to be silent is not waited for. */
 	setup();
 	member_bits_set(&silent_bits, 5);

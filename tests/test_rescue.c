@@ -405,6 +405,24 @@ START_TEST(a_tunnelled_stray_does_not_follow_a_pin)
 }
 END_TEST
 
+START_TEST(the_end_of_a_session_ends_its_pin)
+{
+	struct in6_addr first = unit_address(OWNER_1), second = unit_address(OWNER_2);
+	struct flow flow = unit_flow(1);
+
+	begin_running();
+	detour(1, OWNER_1);
+	memory_directory_ended(d->directory, &second, &flow);
+	ck_assert_uint_ne(pin_of(1), 0);
+	memory_directory_ended(d->directory, &first, &flow);
+	ck_assert_uint_eq(pin_of(1), 0);
+	ck_assert_uint_eq(d->counters.pins_told, 1);
+	ck_assert_uint_eq(d->counters.ends_received, 2);
+	ck_assert_uint_eq(d->counters.pins_refused, 0);
+	end();
+}
+END_TEST
+
 START_TEST(a_refusal_ends_the_pin_of_that_owner_only)
 {
 	struct in6_addr first = unit_address(OWNER_1), second = unit_address(OWNER_2);
@@ -669,9 +687,10 @@ UNIT_MAIN("rescue", the_pin_is_there_before_the_verdict, a_reset_is_sent_on_with
 	  too_many_segments_of_a_flow_are_dropped, many_answers_at_once_all_get_their_verdict,
 	  a_stray_of_a_foreign_address_is_dropped, a_tunnelled_stray_is_refused_and_never_sent_on,
 	  a_tunnelled_stray_ends_a_stale_publication, a_tunnelled_stray_does_not_follow_a_pin,
-	  a_refusal_ends_the_pin_of_that_owner_only, a_pin_that_the_kernel_keeps_is_kept,
-	  a_refusal_overtakes_an_answer_that_waits, an_accepted_connection_ends_the_pin,
-	  pins_are_checked, a_pin_that_goes_while_it_is_checked, pins_and_owners_are_taken_over,
+	  the_end_of_a_session_ends_its_pin, a_refusal_ends_the_pin_of_that_owner_only,
+	  a_pin_that_the_kernel_keeps_is_kept, a_refusal_overtakes_an_answer_that_waits,
+	  an_accepted_connection_ends_the_pin, pins_are_checked,
+	  a_pin_that_goes_while_it_is_checked, pins_and_owners_are_taken_over,
 	  pins_that_were_taken_over_are_checked_at_once,
 	  an_owner_found_late_does_not_cut_this_host_off,
 	  pins_that_cannot_be_taken_over_are_removed)

@@ -23,6 +23,7 @@ size_t datagram_entry_size(uint8_t type)
 	case DATAGRAM_GET_ANSWER:
 		return GET_ANSWER_SIZE;
 	case DATAGRAM_REFUSE:
+	case DATAGRAM_ENDED:
 		return FLOW_WIRE_SIZE;
 	case DATAGRAM_BULK:
 	case DATAGRAM_BULK_END:

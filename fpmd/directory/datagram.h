@@ -37,6 +37,7 @@ enum datagram_type {
 	DATAGRAM_BULK,	       /* struct bulk: your sessions from here on */
 	DATAGRAM_BULK_FLOW,    /* struct bulk_flow */
 	DATAGRAM_BULK_END,     /* struct bulk */
+	DATAGRAM_ENDED,	       /* struct flow: a session that you looked up here has ended */
 	DATAGRAM_TYPES,
 };
 

@@ -63,6 +63,8 @@ struct directory_handlers {
 	void (*members_changed)(void *arg);
 	/* *member* got a segment of *flow* through our detour and has no such session. */
 	void (*refused)(void *arg, const struct in6_addr *member, const struct flow *flow);
+	/* A session that this host watches, see directory_get(), has ended on *member*. */
+	void (*ended)(void *arg, const struct in6_addr *member, const struct flow *flow);
 	/* Does this host's kernel know the session, any state but LISTEN and TIME_WAIT? 1: yes; 0:
 	 * no; -1: it cannot be found out. */
 	int (*has_session)(void *arg, const struct flow *flow);
@@ -118,7 +120,12 @@ void directory_published_each(struct directory *directory, directory_session_fn 
  * answer, every member once (each looks into its own kernel). *fn* is called exactly once, from the
  * event loop, within *deadline_ms*. Fails (-1, fn is not called) when too many look-ups are
  * outstanding.
+ *
+ * A look-up that finds an owner also watches the session: the handler *ended* is called when its
+ * owner withdraws it, on the DIRECTORY_WATCHERS hosts that asked last. It is told once, in a
+ * datagram that may get lost: whoever must know asks again now and then, which watches anew.
  */
+#define DIRECTORY_WATCHERS 4
 int directory_get(struct directory *directory, const struct flow *flow, unsigned int deadline_ms,
 		  directory_get_fn *fn, void *arg);
 

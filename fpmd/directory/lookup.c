@@ -224,6 +224,10 @@ static bool confirm(struct lookup *lookup, const struct lookup_view *view, uint6
 		    struct lookup_step *step)
 {
 	uint16_t id = lookup->owner_id;
+	/* Where answers are late, questions that come again make it worse. */
+	uint64_t repeat_us = 2 * lookup->hedge_us > LOOKUP_CONFIRM_REPEAT_US
+				     ? 2 * lookup->hedge_us
+				     : LOOKUP_CONFIRM_REPEAT_US;
 
 	if (id == UINT16_MAX || id == MEMBER_LOCAL || !member_bits_has(view->ring, id) ||
 	    member_bits_has(view->silent, id) || answered(lookup, id))
@@ -231,16 +235,16 @@ static bool confirm(struct lookup *lookup, const struct lookup_view *view, uint6
 	if (lookup->confirm_us == 0 || lookup->confirm_id != id) {
 		lookup->confirm_id = id;
 		lookup->confirm_us = now_us;
-		lookup->confirm_repeat_us = now_us + LOOKUP_CONFIRM_REPEAT_US;
+		lookup->confirm_repeat_us = now_us + repeat_us;
 		if (!member_bits_has(&lookup->asked, id))
 			ask(lookup, step, id);
 	}
 	if (now_us >= lookup->confirm_us + LOOKUP_CONFIRM_US)
 		return false;
 	if (now_us >= lookup->confirm_repeat_us) {
-		lookup->confirm_repeat_us = now_us + LOOKUP_CONFIRM_REPEAT_US;
+		lookup->confirm_repeat_us = now_us + repeat_us;
 		ask(lookup, step, id);
-		if (now_us >= lookup->confirm_us + 2 * LOOKUP_CONFIRM_REPEAT_US)
+		if (now_us >= lookup->confirm_us + 2 * repeat_us)
 			step->unheard = id;
 	}
 	step->wake_us = lookup->confirm_repeat_us;

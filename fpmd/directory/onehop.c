@@ -288,7 +288,8 @@ static void on_message(void *arg, uint16_t member, uint8_t type, const uint8_t *
 			onehop_take_answer(directory, member, wire);
 			break;
 		case DATAGRAM_REFUSE:
-			onehop_take_refuse(directory, member, wire);
+		case DATAGRAM_ENDED:
+			onehop_take_refuse(directory, member, wire, type == DATAGRAM_ENDED);
 			break;
 		case DATAGRAM_BULK:
 			onehop_take_bulk(directory, member, wire);
@@ -621,6 +622,9 @@ size_t directory_counters(struct directory *directory, struct directory_counter 
 		 directory->counters.refuses_sent},
 		{"refuses-taken", "negative acknowledgements received",
 		 directory->counters.refuses_taken},
+		{"ends-sent", "members told that a session ended which they watch",
+		 directory->counters.ends_sent},
+		{"ends-taken", "watched sessions that ended", directory->counters.ends_taken},
 		{"ring-changes", "times the ring was built", directory->counters.ring_changes},
 		{"epoch-changes", "epochs taken as others knew a newer one, or the clock moved",
 		 directory->counters.boots},

@@ -113,7 +113,8 @@ struct directory {
 		uint64_t published, withdrawn, puts_sent, deletes_sent, confirmed;
 		uint64_t puts_taken, deletes_taken, superseded, ahead, full, not_owner, swept;
 		uint64_t gets, found, absent, timed_out, limited, overload, requests, answers_given;
-		uint64_t answers_late, refuses_sent, refuses_taken, malformed, ring_changes;
+		uint64_t answers_late, refuses_sent, refuses_taken, ends_sent, ends_taken,
+			malformed, ring_changes;
 		uint64_t members_left_out, boots, clock_steps, again, pages_asked, pages_repeated,
 			pages_given;
 		uint64_t keeper_gets, keeper_hits, keeper_failed, keeper_superseded, keeper_full;
@@ -147,7 +148,9 @@ void onehop_bulk_close(struct directory *directory);
 void onehop_take_bulk(struct directory *directory, uint16_t member, const uint8_t *wire);
 void onehop_take_bulk_flow(struct directory *directory, uint16_t member, const uint8_t *wire);
 void onehop_take_bulk_end(struct directory *directory, uint16_t member, const uint8_t *wire);
-void onehop_take_refuse(struct directory *directory, uint16_t member, const uint8_t *wire);
+void onehop_take_refuse(struct directory *directory, uint16_t member, const uint8_t *wire,
+			bool ended);
+void onehop_tell_ended(struct directory *directory, const struct published_entry *entry);
 
 /* valkey_records.c; but for check and open only if directory->valkey is there. */
 int valkey_records_check(const struct directory_options *options, struct error *error);

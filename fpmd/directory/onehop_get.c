@@ -383,7 +383,8 @@ void onehop_take_answer(struct directory *directory, uint16_t member, const uint
 	advance(pending);
 }
 
-void onehop_take_refuse(struct directory *directory, uint16_t member, const uint8_t *wire)
+void onehop_take_refuse(struct directory *directory, uint16_t member, const uint8_t *wire,
+			bool ended)
 {
 	const struct in6_addr *sender = &directory->members.member[member].address;
 	struct record record;
@@ -395,7 +396,8 @@ void onehop_take_refuse(struct directory *directory, uint16_t member, const uint
 		directory->counters.malformed++;
 		return;
 	}
-	directory->counters.refuses_taken++;
+	directory->counters.refuses_taken += !ended;
+	directory->counters.ends_taken += ended;
 	record_key_make(directory->keys.record_hash, &flow, &key);
 	slot = disbelief_slot(&key);
 	directory->disbelief[slot].key = key;
@@ -404,19 +406,35 @@ void onehop_take_refuse(struct directory *directory, uint16_t member, const uint
 	if (store_get(directory->store, &key, &record) && address_equal(&record.owner, sender))
 		store_delete(directory->store, &key, sender, record.owner_epoch, record.version,
 			     clock_ms());
-	if (directory->handlers.refused != NULL)
+	if (ended && directory->handlers.ended != NULL)
+		directory->handlers.ended(directory->arg, sender, &flow);
+	if (!ended && directory->handlers.refused != NULL)
 		directory->handlers.refused(directory->arg, sender, &flow);
+}
+
+/* Returns how many were sent. */
+static unsigned int send_flow(struct directory *directory, int id, uint8_t type,
+			      const struct flow *flow)
+{
+	uint8_t wire[FLOW_WIRE_SIZE];
+
+	if (id <= MEMBER_LOCAL || !directory->members.member[id].routed)
+		return 0;
+	flow_encode(flow, wire);
+	transport_send(directory->transport, (uint16_t)id, type, wire);
+	return 1;
 }
 
 void directory_refuse(struct directory *directory, const struct in6_addr *member,
 		      const struct flow *flow)
 {
-	int id = member_find(&directory->members, member);
-	uint8_t wire[FLOW_WIRE_SIZE];
+	directory->counters.refuses_sent += send_flow(
+		directory, member_find(&directory->members, member), DATAGRAM_REFUSE, flow);
+}
 
-	if (id <= MEMBER_LOCAL || !directory->members.member[id].routed)
-		return;
-	flow_encode(flow, wire);
-	transport_send(directory->transport, (uint16_t)id, DATAGRAM_REFUSE, wire);
-	directory->counters.refuses_sent++;
+void onehop_tell_ended(struct directory *directory, const struct published_entry *entry)
+{
+	for (uint8_t i = 0; i < entry->askers; i++)
+		directory->counters.ends_sent +=
+			send_flow(directory, entry->asker[i], DATAGRAM_ENDED, &entry->flow);
 }

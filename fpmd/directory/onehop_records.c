@@ -135,9 +135,7 @@ void directory_withdraw(struct directory *directory, const struct flow *flow)
 		return;
 	directory->counters.withdrawn++;
 	/* Those that asked may have a detour to us that nothing will cross any more. */
-	for (uint8_t i = 0; i < entry->askers; i++)
-		directory_refuse(directory, &directory->members.member[entry->asker[i]].address,
-				 flow);
+	onehop_tell_ended(directory, entry);
 	published_end(&directory->published, entry);
 	onehop_pump_soon(directory);
 }

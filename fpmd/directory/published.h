@@ -8,11 +8,12 @@
 #ifndef HOLDFAST_DIRECTORY_PUBLISHED_H
 #define HOLDFAST_DIRECTORY_PUBLISHED_H
 
+#include "fpmd/directory/directory.h"
 #include "fpmd/directory/key_table.h"
 #include "fpmd/directory/ring.h"
 
 #define PUBLISHED_HOLDERS 6
-#define PUBLISHED_ASKERS 4
+#define PUBLISHED_ASKERS DIRECTORY_WATCHERS
 #define PUBLISHED_LEVELS 9 /* 0: due; then 50 ms, 100 ms, ... 6.4 s */
 #define PUBLISHED_BACKOFF_MS 50
 #define PUBLISHED_ENDING_MAX 65536

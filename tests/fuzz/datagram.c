@@ -61,6 +61,7 @@ static void entry_take(uint8_t type, const uint8_t *wire)
 			same(wire, again, GET_ANSWER_SIZE);
 		break;
 	case DATAGRAM_REFUSE:
+	case DATAGRAM_ENDED:
 		if (flow_decode(wire, &flow) != 0)
 			return;
 		flow_encode(&flow, again);

@@ -198,6 +198,27 @@ def test_refused(group):
     assert group[3].get(4)["owner"] == address(2)
 
 
+@every_engine
+@pytest.mark.parametrize("group", [7], indirect=True)
+def test_a_session_is_watched(group):
+    group[1].do("publish 0 20")
+    group.settle(1)
+    # Six hosts ask: the last four are told, once, whatever came in between.
+    for number in range(2, 8):
+        assert group[number].get(7)["owner"] == address(1)
+    assert group[4].get(7)["owner"] == address(1)
+    assert group[5].get(8)["owner"] == address(1)
+    group[1].do("unsession 7")
+    group[1].do("withdraw 7")
+    assert wait_for(lambda: sum(int(group[n].do("ended").split()[1]) for n in range(2, 8)) == 4)
+    assert [group[n].do("ended") for n in range(4, 8)] == ["ended 1"] * 4
+    assert group[5].get(7)["absent"] == 1
+    assert [group[n].do("refused") for n in range(1, 8)] == ["refused 0"] * 7
+    group[1].do("unsession 8")
+    group[1].do("withdraw 8")
+    assert wait_for(lambda: group[5].do("ended") == "ended 2")
+
+
 HOUR_MS = 3600 * 1000
 YEAR_MS = 365 * 24 * HOUR_MS
 
