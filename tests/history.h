@@ -19,7 +19,8 @@
  * And in the end, 10 s after all is mended:
  *   - each session is found at its owner from everywhere; one that ended is absent, or is said to
  *     be of a host that is down;
- *   - nobody has a record of a session that ended at a host that is there, unless routes went or
+ *   - nobody has a record of a session that ended at a host that is there, unless routes went,
+ *     datagrams were lost, or
  *     several hosts had sessions of that flow, or a member was silent for half of the lifetime;
  *   - nobody waits for anything, no table is larger than it may be, and nothing leaks.
  */

@@ -385,6 +385,7 @@ void world_cut(unsigned int from, unsigned int to, bool cut)
 void world_losses(unsigned int loss)
 {
 	world_say("the network loses %u of 1000", loss);
+	world.lossy = world.lossy || loss > 0;
 	amiss();
 	for (unsigned int from = 0; from < world.hosts; from++) {
 		for (unsigned int to = 0; to < world.hosts; to++) {

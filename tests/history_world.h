@@ -38,6 +38,7 @@ struct world {
 	struct world_host host[SIMULATION_HOSTS];
 	uint64_t amiss_us;		      /* when something broke or was mended last */
 	bool routes_went;		      /* some host lost a route */
+	bool lossy;			      /* datagrams were lost */
 	void (*life_ends)(unsigned int host); /* of its fpmd, before it */
 };
 

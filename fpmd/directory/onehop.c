@@ -161,9 +161,12 @@ static void on_work(evutil_socket_t fd, short what, void *arg)
 {
 	struct directory *directory = arg;
 
+	if (directory->ring_changed || directory->clock_moved) {
+		directory->clock_moved = false;
+		follow_clock(directory);
+	}
 	if (directory->ring_changed) {
 		directory->ring_changed = false;
-		follow_clock(directory);
 		rebuild_ring(directory);
 		forget_lost(directory);
 		onehop_get_advance(directory);
@@ -334,12 +337,20 @@ static void on_proven(void *arg, uint16_t id, const struct transport_proof *proo
 {
 	struct directory *directory = arg;
 	uint64_t now_ms = clock_ms();
+	int64_t before_ms;
 	unsigned int changed;
 	char text[ADDRESS_TEXT_SIZE];
 
 	note_silence_end(directory, id, now_ms);
+	before_ms = directory->members.member[id].clock_ms;
 	directory->members.member[id].clock_ms =
 		group_clock_distance(proof->clock_ms, proof->asked_ms, now_ms);
+	/* It started again with another clock: what is published from now on has to know. */
+	if (member_in_ring(&directory->members, id) &&
+	    llabs(directory->members.member[id].clock_ms - before_ms) > GROUP_CLOCK_STEP_MS) {
+		directory->clock_moved = true;
+		event_active(directory->work, EV_TIMEOUT, 1);
+	}
 	if (proof->restarted) {
 		log_debug(TOPIC_MEMBERS, "directory: member %s, epoch %llu",
 			  address_text(&directory->members.member[id].address, text),

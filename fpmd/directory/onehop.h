@@ -71,6 +71,7 @@ struct directory {
 	struct event *pump;	 /* entries of published that are due */
 	struct member_bits lost; /* members that left the ring since it was built */
 	bool ring_changed;
+	bool clock_moved; /* that of a member */
 	bool members_changed;
 	bool full_told;	       /* that the store is full */
 	uint64_t ring_ms;      /* of the last change */
