@@ -98,11 +98,12 @@ static void follow_answers(struct directory *directory, uint64_t age_ms, uint64_
 
 /*
  * Something newer is there. Usually our session has ended by then; but clocks differ a little, and
- * a session that this host's kernel knows is newer than any other. It is put again after its pause.
+ * a session that this host's kernel knows is newer than any other. It is put again after its pause,
+ * and once more; if that which is there is further ahead, not before it is refreshed.
  */
 static bool still_lives(struct directory *directory, struct published_entry *entry)
 {
-	if (directory->handlers.has_session == NULL ||
+	if (entry->tries > PATIENCE + 1 || directory->handlers.has_session == NULL ||
 	    directory->handlers.has_session(directory->arg, &entry->flow) != 1)
 		return false;
 	entry->version = onehop_version(directory);
