@@ -851,6 +851,23 @@ START_TEST(a_servers_word_on_a_silent_owner_is_not_enough)
 }
 END_TEST
 
+START_TEST(in_parallel)
+{
+	setup();
+	lookup_in_parallel(&lookup);
+	next(0);
+	ck_assert_uint_eq(asked_count(), 3);
+	reply(1, GET_MISS, 0, 0);
+	reply(3, GET_MISS, 0, 0);
+	next(10);
+	ck_assert(!step.done && !step.any);
+	reply(4, GET_CLAIM, 4, 1);
+	next(20);
+	expect_found(4);
+	ck_assert_uint_eq(lookup.messages, 3);
+}
+END_TEST
+
 /* Late answers are waited for where answers are late, within bounds. */
 START_TEST(hedges_follow_the_answers)
 {
@@ -897,8 +914,8 @@ UNIT_MAIN("lookup", primary_answers, an_owner_is_asked_until_it_is_heard,
 	  an_owner_that_names_another_disowns, claim_beats_record,
 	  the_owner_of_a_late_record_is_heard_first, refused_owner_is_not_believed,
 	  stale_record_of_this_host, owner_that_is_no_member, local_replica_first,
-	  silent_replica_last, ring_of_one, hedges_follow_the_answers, who_was_asked_first,
-	  unasked_answers_do_not_count, never_wrong, a_server_names_the_owner,
+	  silent_replica_last, ring_of_one, in_parallel, hedges_follow_the_answers,
+	  who_was_asked_first, unasked_answers_do_not_count, never_wrong, a_server_names_the_owner,
 	  the_miss_of_a_server_proves_nothing, without_a_server_all_are_asked_at_once,
 	  a_slow_server_is_waited_for_if_not_all_can_be_asked,
 	  a_servers_word_on_a_silent_owner_is_not_enough)

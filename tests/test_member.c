@@ -228,5 +228,20 @@ START_TEST(left_out_hosts_may_have_sessions)
 }
 END_TEST
 
-UNIT_MAIN("member", route_and_hello, silence, incomplete, families, room,
+START_TEST(new_ones)
+{
+	struct member member = {.epoch = 1000000};
+
+	ck_assert(member_is_new(&member, 77, 1000000));
+	ck_assert(member_is_new(&member, 77, 1000000 + MEMBER_NEW_MS - 1));
+	ck_assert(!member_is_new(&member, 77, 1000000 + MEMBER_NEW_MS));
+	/* By a clock that is wrong it is not known. */
+	ck_assert(!member_is_new(&member, 77, 999999));
+	member.lost_ms = 50000;
+	ck_assert(member_is_new(&member, 50001, 2000000));
+	ck_assert(!member_is_new(&member, 50000 + MEMBER_NEW_MS, 2000000));
+}
+END_TEST
+
+UNIT_MAIN("member", new_ones, route_and_hello, silence, incomplete, families, room,
 	  all_hosts_leave_out_the_same, left_out_hosts_may_have_sessions)

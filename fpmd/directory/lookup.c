@@ -49,6 +49,11 @@ void lookup_start(struct lookup *lookup, const uint16_t *replica, uint8_t replic
 	}
 }
 
+void lookup_in_parallel(struct lookup *lookup)
+{
+	lookup->parallel = true;
+}
+
 void lookup_disbelieve(struct lookup *lookup, const struct in6_addr *owner)
 {
 	lookup->disbelieving = true;
@@ -140,7 +145,7 @@ static bool ask_replicas(struct lookup *lookup, const struct lookup_view *view, 
 {
 	uint64_t limit_us = (lookup->deadline_us - lookup->start_us) / 2;
 	uint64_t hedges = 1 + (now_us - lookup->start_us) / lookup->hedge_us;
-	uint64_t turns = hedges;
+	uint64_t turns = lookup->parallel ? RING_REPLICAS_MAX : hedges;
 	uint8_t asked = 0;
 	uint8_t waiting = 0;
 

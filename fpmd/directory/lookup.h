@@ -4,6 +4,7 @@
  * now, when to look again and the answer come out. Time is monotonic microseconds.
  *
  *   replicas: the primary is asked, the next one when a hedge time passed or one of them missed;
+ *             or all in parallel, while membership changes;
  *             the first claim is the answer; a record names an owner that must be heard first:
  *   confirm:  the owner is asked until it claims (or disowns) the session, so that its segments
  *             wait here, not get lost, while the network still looks for a path to it; an owner
@@ -83,6 +84,7 @@ struct lookup {
 	bool claimed;
 	bool recorded;
 	bool doubted; /* the record: its owner's own word counts, its silence does not */
+	bool parallel;
 	bool disbelieving;
 	struct in6_addr disbelieved;
 	uint16_t owner_id; /* of the record, UINT16_MAX: no member that we know */
@@ -108,6 +110,9 @@ struct lookup_step {
 /* *replica* in the order of the ring. Ask lookup_next() right after. */
 void lookup_start(struct lookup *lookup, const uint16_t *replica, uint8_t replicas,
 		  const struct lookup_view *view, uint64_t now_us, uint64_t deadline_us);
+
+/* Some replicas may not have the record yet: all are asked at once. */
+void lookup_in_parallel(struct lookup *lookup);
 
 /* This owner denied the session lately: a record of it does not count unless it claims it. */
 void lookup_disbelieve(struct lookup *lookup, const struct in6_addr *owner);

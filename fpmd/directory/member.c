@@ -230,6 +230,12 @@ bool member_in_ring(const struct member_set *set, uint16_t id)
 	return id < set->count && member_bits_has(&set->ring, id);
 }
 
+bool member_is_new(const struct member *member, uint64_t now_ms, uint64_t wall_ms)
+{
+	return (member->lost_ms != 0 && now_ms < member->lost_ms + MEMBER_NEW_MS) ||
+	       (member->epoch <= wall_ms && wall_ms < member->epoch + MEMBER_NEW_MS);
+}
+
 bool member_set_incomplete(const struct member_set *set, uint64_t now_ms)
 {
 	if (!set->known || set->left_out > 0)

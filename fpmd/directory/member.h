@@ -31,6 +31,9 @@
 #define MEMBER_GRACE_MS 3000
 /* A route may go and be back in a moment: for so long its host may still be a member. */
 #define MEMBER_LOST_MS 300
+/* For so long after its start, or since its route went, a member may lack records of its buckets.
+ */
+#define MEMBER_NEW_MS 5000
 
 /* A set of members by id. */
 struct member_bits {
@@ -121,6 +124,9 @@ unsigned int member_set_heard(struct member_set *set, uint16_t id, uint64_t now_
 unsigned int member_set_tick(struct member_set *set, uint64_t now_ms);
 
 bool member_in_ring(const struct member_set *set, uint16_t id);
+
+/* May it still lack records? *wall_ms*: since 1970, as epochs are. */
+bool member_is_new(const struct member *member, uint64_t now_ms, uint64_t wall_ms);
 
 /*
  * Might there be hosts with sessions that we do not ask: no routes were given, there was no room

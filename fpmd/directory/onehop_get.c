@@ -260,6 +260,21 @@ int directory_get(struct directory *directory, const struct flow *flow, unsigned
 	return 0;
 }
 
+/* Has one of the bucket's members just come, so that it may lack records? */
+static bool replicas_change(const struct directory *directory, uint16_t bucket)
+{
+	uint64_t now_ms = clock_ms();
+
+	for (uint8_t i = 0; i < directory->ring.replicas; i++) {
+		uint16_t id = directory->ring.holder[bucket][i];
+
+		if (id != MEMBER_KEEPER && member_is_new(&directory->members.member[id], now_ms,
+							 group_clock_ms(&directory->clock, now_ms)))
+			return true;
+	}
+	return false;
+}
+
 void onehop_get_work(struct directory *directory)
 {
 	struct pending *fresh = directory->fresh;
@@ -274,11 +289,14 @@ void onehop_get_work(struct directory *directory)
 			.hedge_us = answer_time_hedge_us(&directory->answer_time),
 		};
 		size_t disbelief = disbelief_slot(&pending->key);
+		uint16_t bucket = ring_bucket(&pending->key);
 
 		fresh = pending->next_fresh;
-		lookup_start(&pending->lookup, directory->ring.holder[ring_bucket(&pending->key)],
+		lookup_start(&pending->lookup, directory->ring.holder[bucket],
 			     directory->ring.replicas, &view, pending->lookup.start_us,
 			     pending->lookup.deadline_us);
+		if (replicas_change(directory, bucket))
+			lookup_in_parallel(&pending->lookup);
 		if (directory->disbelief[disbelief].until_ms > clock_ms() &&
 		    record_key_equal(&directory->disbelief[disbelief].key, &pending->key))
 			lookup_disbelieve(&pending->lookup, &directory->disbelief[disbelief].owner);
