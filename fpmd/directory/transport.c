@@ -22,8 +22,9 @@
 #define SEND_BATCH 128
 #define SOCKET_BUFFER (8 * 1024 * 1024)
 /*
- * Records and their acknowledgements leave at once while there are few; a steady stream of them
- * leaves every TRANSPORT_WINDOW_MS, as a wake-up of the receiver costs more than all else.
+ * Records and deletions leave at once while there are few; a steady stream of them leaves every
+ * TRANSPORT_WINDOW_MS, as a wake-up of the receiver costs more than all else. (Acknowledgements
+ * never wait: they are as few as what they answer.)
  */
 #define WINDOW_CREDIT_MAX 2048 /* turns of the loop that may send at once */
 #define WINDOW_CREDIT_MS 50   /* one more in so many ms */
@@ -78,8 +79,7 @@ struct transport {
 
 static bool is_stream(uint8_t type)
 {
-	return type == DATAGRAM_PUT || type == DATAGRAM_PUT_ACK || type == DATAGRAM_DELETE ||
-	       type == DATAGRAM_DELETE_ACK;
+	return type == DATAGRAM_PUT || type == DATAGRAM_DELETE;
 }
 
 static socklen_t socket_address_make(const struct in6_addr *address, uint16_t port,

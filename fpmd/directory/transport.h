@@ -14,8 +14,8 @@
 #include "fpmd/directory/key.h"
 #include "fpmd/directory/member.h"
 
-/* A steady stream of records and acknowledgements leaves so often. */
-#define TRANSPORT_WINDOW_MS 10
+/* A steady stream of records and deletions leaves so often. */
+#define TRANSPORT_WINDOW_MS 25
 
 struct transport;
 
@@ -65,8 +65,8 @@ void transport_set_boot(struct transport *transport, struct boot boot);
 
 /*
  * Adds an entry to the batch for a member. It leaves at the end of the loop's turn, or when the
- * batch is full; records and their acknowledgements, when there is a steady stream of them, wait
- * for up to TRANSPORT_WINDOW_MS.
+ * batch is full; records and deletions, when there is a steady stream of them, wait for up to
+ * TRANSPORT_WINDOW_MS.
  */
 void transport_send(struct transport *transport, uint16_t member, uint8_t type,
 		    const uint8_t *entry);

@@ -44,6 +44,7 @@ class Engine:
         """Yields pairs (name, {figure: number}), one by one as they are measured. Names so far:
 
         get_found, get_absent   p50_us, p99_us of one get at a time; messages: requests sent for each
+        get_found_in_parallel   the same while members have just started, and may lack records
         put                     p50_us, p99_us until all replicas have it, one at a time
         put_batched, get_batched    per_second, by two members at once with as much under way as is best; found: the
                                     share of gets that had an answer in time, less than 1 on a machine that is too busy

@@ -139,6 +139,9 @@ class OneHop(Engine):
         }  # fmt: skip
 
     def figures(self):
+        # All have just started: look-ups ask all replicas in parallel, for 5 s (MEMBER_NEW_MS in member.h).
+        yield "get_found_in_parallel", self.get(True)
+        time.sleep(6)
         yield "get_found", median(lambda: self.get(True))
         yield "get_absent", median(lambda: self.get(False))
         yield "put", median(self.put_single)
@@ -153,8 +156,10 @@ class OneHop(Engine):
         self.group.settle(5)
         yield "bulk_100000", median(self.bulk)
         self.new_group()
+        time.sleep(6)
         yield "two_killed", self.two_killed()
         self.new_group()
+        time.sleep(6)
         yield "three_killed", self.three_killed()
 
     def broadcast(self):
