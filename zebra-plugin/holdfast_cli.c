@@ -270,7 +270,7 @@ static int engine_path_take(struct vty *vty, char out[ENGINE_PATH_SIZE], const c
 }
 
 DEFPY(holdfast_engine, holdfast_engine_cmd,
-      "[no$no] directory engine ![<one-hop$one_hop|valkey HOST$host (1-65535)$port"
+      "[no$no] directory engine ![<one-hop$one_hop|valkey HOST$server (1-65535)$port"
       " [{user WORD$user|password-file PATH$password|tls$tls|ca-file PATH$authority"
       "|certificate PATH$certificate key PATH$key|prefix WORD$prefix}]>]",
       NO_STR DIRECTORY_STR "What keeps the records\n"
@@ -296,10 +296,10 @@ DEFPY(holdfast_engine, holdfast_engine_cmd,
 	struct error error;
 
 	engine_valkey_init(&valkey);
-	if (!no && host) {
+	if (!no && server) {
 		valkey.port = (uint16_t)port;
 		valkey.tls = tls;
-		if (engine_text_set(valkey.host, sizeof(valkey.host), "engine valkey", host,
+		if (engine_text_set(valkey.host, sizeof(valkey.host), "engine valkey", server,
 				    &error) ||
 		    (user &&
 		     engine_text_set(valkey.user, sizeof(valkey.user), "user", user, &error)) ||

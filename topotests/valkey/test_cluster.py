@@ -9,6 +9,7 @@ import time
 import pytest
 
 from driver import Driver
+from fixtures import closing, namespace  # noqa: F401
 from servers import Cluster, Server, wait_until
 
 A, B = "10.255.0.1", "10.255.0.2"

@@ -9,6 +9,7 @@ import textwrap
 import pytest
 
 from driver import NAMESPACE, TOP, Driver
+from fixtures import closing, namespace  # noqa: F401
 from servers import ENVIRONMENT, Server, inside, wait_until
 
 A, B = "10.255.0.1", "10.255.0.2"

@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-import os
-import sys
+"""What both test files use. No conftest.py: FRR's way of running topotests has one of that name already."""
 
 import pytest
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-
-import driver  # noqa: E402
+import driver
 
 
 @pytest.fixture(scope="session")
