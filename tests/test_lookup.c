@@ -345,6 +345,29 @@ START_TEST(too_many_look_ups_ask_silent_replicas_again)
 }
 END_TEST
 
+/* A copy that was left where the ring kept it once is no word of the members. */
+START_TEST(a_record_is_not_believed_just_after_all_were_asked)
+{
+	static const uint64_t deadlines_us[] = {5000, 3 * LOOKUP_CLAIM_US};
+
+	for (size_t i = 0; i < 2; i++) {
+		uint64_t deadline_us = deadlines_us[i];
+
+		setup();
+		lookup_start(&lookup, REPLICAS, 3, &view, 0, deadline_us);
+		for (uint64_t now_us = 0; !lookup.asking_all; now_us += LOOKUP_HEDGE_MIN_US)
+			next(now_us);
+		/* Of an owner that is no member any more. */
+		ck_assert(reply(2, GET_RECORD, 77, 10));
+		next(deadline_us);
+		if (i == 0)
+			expect(DIRECTORY_TIMED_OUT);
+		else
+			expect_found(77);
+	}
+}
+END_TEST
+
 START_TEST(last_one_claims)
 {
 	for (uint16_t owner = 0; owner < MEMBERS; owner++) {
@@ -909,6 +932,7 @@ END_TEST
 UNIT_MAIN("lookup", primary_answers, an_owner_is_asked_until_it_is_heard,
 	  an_owner_that_is_heard_again_settles_first, an_owner_that_disowns_is_not_found, hedges,
 	  replicas_are_silent, absent_is_proven_by_all, too_many_look_ups_do_not_ask_all,
+	  a_record_is_not_believed_just_after_all_were_asked,
 	  too_many_look_ups_ask_silent_replicas_again, last_one_claims,
 	  incomplete_ring_proves_nothing, member_leaves, disowned_record,
 	  an_owner_that_names_another_disowns, claim_beats_record,

@@ -298,6 +298,7 @@ void lookup_next(struct lookup *lookup, const struct lookup_view *view, uint64_t
 		 struct lookup_step *step)
 {
 	bool late = now_us >= lookup->deadline_us;
+	bool too_soon;
 
 	memset(step, 0, sizeof(*step));
 	step->unheard = -1;
@@ -311,7 +312,9 @@ void lookup_next(struct lookup *lookup, const struct lookup_view *view, uint64_t
 				settle_us < lookup->deadline_us ? settle_us : lookup->deadline_us;
 		return;
 	}
-	if (record_stands(lookup) && (late || !lookup->asking_all)) {
+	/* Who has the session now may not have had the time to say so. */
+	too_soon = lookup->asking_all && now_us < lookup->all_us + LOOKUP_CLAIM_US;
+	if (record_stands(lookup) && !too_soon && (late || !lookup->asking_all)) {
 		bool asks = !late && confirm(lookup, view, now_us, step);
 
 		if (asks && step->wake_us > lookup->deadline_us)
