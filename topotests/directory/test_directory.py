@@ -30,7 +30,8 @@ def test_found_and_absent(group):
     for member in group.members[2:]:
         result = member.get(0, 200)
         assert result["found"] == 200 and result["owner"] == address(1), result
-        assert result["messages"] <= 200 * 3, result
+        # All have just started: three replicas in parallel, and the owner. Else see test_a_directory_and_no_broadcast.
+        assert result["messages"] <= 200 * 4, result
         print("%d members, member %d: %s" % (count, member.number, result))
     assert group[1].get(1000, 100)["owner"] == address(2)
     assert group[1].get(0)["owner"] == address(1)
@@ -109,7 +110,7 @@ def test_death_and_new_epoch(group):
     # Records of the dead owner are still known, as are those that it kept for others; absence can be proven.
     assert group[3].get(500, 300)["owner"] == address(8)
     result = group[4].get(0, 300)
-    assert result["found"] == 300 and result["messages"] <= 900, result
+    assert result["found"] == 300 and result["messages"] <= 300 * 4, result
     assert group[3].get(5000, 5)["absent"] == 5
     # Again there, with nothing: a new epoch voids the older records.
     group[8].start()
@@ -175,7 +176,7 @@ def test_killed_and_back_without_a_route_change(group):
     for number in (1, 3, 7):
         result = group[number].get(500, 200)
         assert result["found"] == 200 and result["owner"] == address(8), result
-        assert result["messages"] <= 600
+        assert result["messages"] <= 200 * 4
     assert group[3].get(5000, 5)["absent"] == 5
 
 
@@ -486,7 +487,7 @@ def test_bulk(group):
         flows, time.monotonic() - begun, cpu / flows, sent / flows))
     result = group[2].get(0, 5000)
     print("gets: %s" % result)
-    assert result["found"] == 5000 and result["messages"] <= 15000
+    assert result["found"] == 5000 and result["messages"] <= 5000 * 4
     held = group[2].counter("records")
     print("store: %.1f bytes a record" % (group[2].counter("store-bytes") / held))
     assert group[2].counter("store-bytes") < 96 * max(held, 100000)

@@ -385,7 +385,8 @@ def test_a_server_keeps_the_records(clos):
         configure(line)
         assert eventually(kept), clos.show(clos.topology.servers[0].name, "directory")
         assert all_directories(lambda shown: shown["engine"] == "valkey" and "nodes" in shown["server"])
-        assert records() == SESSIONS
+        # And those of tests before, as long as they are in TIME_WAIT.
+        assert records() >= SESSIONS
         with clos.network.vty(clos.topology.servers[0].name, "zebra") as vty:
             assert f" {line}\n" in vty.command("show running-config")
             shown = vty.command("show holdfast directory")
@@ -399,7 +400,7 @@ def test_a_server_keeps_the_records(clos):
         clos.holdfast.kill(clos.network, server)
         clos.holdfast.start(clos.network, server)
         clos.holdfast.await_ready(clos.network)
-        assert eventually(kept) and records() == SESSIONS
+        assert eventually(kept) and records() >= SESSIONS
         assert pins and clos.pins(server).items() >= pins.items()
 
         clos.run.stop([valkey], signal.SIGKILL)
@@ -411,7 +412,7 @@ def test_a_server_keeps_the_records(clos):
         clos.network.await_convergence()
         detour_some(clos, clos.topology.servers[2].name)
         valkey = start_server()
-        assert eventually(lambda: kept() and records() == SESSIONS, 10)
+        assert eventually(lambda: kept() and records() >= SESSIONS, 10)
     finally:
         configure("no directory engine")
         for server in clos.topology.servers:

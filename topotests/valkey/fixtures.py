@@ -6,7 +6,7 @@ import pytest
 import driver
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def namespace():
     driver.make_namespace()
     yield driver.NAMESPACE
