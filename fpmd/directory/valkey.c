@@ -13,7 +13,7 @@
 
 #define TICK_US 50000
 #define ATTEMPTS_MAX 6
-#define TOPOLOGY_MS 30000
+#define TOPOLOGY_MS 5000
 #define TOPOLOGY_SOON_MS 100	 /* after a redirect or a loss, and from one to the next */
 #define TOPOLOGY_DEGRADED_MS 250 /* while some slots are not served */
 #define PUTS_REFUSED_MS 10000	 /* after so long without a refusal puts are thought to be taken */
