@@ -55,7 +55,9 @@ class RecordServers:
             server.cli("FLUSHALL")
 
     def connect(self, hub):
-        """What Group() takes as *servers*: joins the servers to the bridge in this namespace."""
+        """What Group() takes as *servers*: joins the servers to the bridge in this namespace. The link to the last
+        group goes at once: the kernel takes its time to remove the namespaces at the other end."""
+        run("ip -n %s link del eth0" % NAMESPACE, check=False)
         run("ip -n %s link add eth0 type veth peer name servers netns %s" % (NAMESPACE, hub))
         run("ip -n %s link set servers master br0 up" % hub)
         run("ip -n %s addr add %s/24 dev eth0" % (NAMESPACE, SERVER_ADDRESS))
