@@ -37,6 +37,7 @@
 #include "fpmd/directory/onehop.h"
 #include "fpmd/log.h"
 #include "fpmd/loop.h"
+#include "tests/wall_clock.h"
 
 #define FLOWS_MAX (1u << 23)
 #define GETS_AHEAD 64
@@ -76,20 +77,6 @@ struct question {
 	struct node *node;
 	uint64_t start_us;
 };
-
-static int64_t wall_offset_ms;
-
-int __real_clock_gettime(clockid_t clock, struct timespec *now);
-int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
-
-int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
-{
-	int result = __real_clock_gettime(clock, now);
-
-	if (clock == CLOCK_REALTIME)
-		now->tv_sec += (time_t)(wall_offset_ms / 1000);
-	return result;
-}
 
 static struct flow flow_make(unsigned int number)
 {
@@ -455,7 +442,7 @@ static void run_command(struct node *node, char *line)
 	} else if (sscanf(line, "counter %63s", name) == 1) {
 		printf("counter %llu\n", (unsigned long long)counter(node, name));
 	} else if (sscanf(line, "clock %lld", &offset_ms) == 1) {
-		wall_offset_ms = offset_ms;
+		wall_clock_offset_s = (time_t)(offset_ms / 1000);
 		printf("done\n");
 	} else if (strcmp(word, "warning") == 0) {
 		printf("warning %s\n",
@@ -566,7 +553,7 @@ int main(int argc, char **argv)
 		options.valkey.port = (uint16_t)atoi(argv[6]);
 	}
 	if (argc > 4)
-		wall_offset_ms = atoll(argv[4]);
+		wall_clock_offset_s = (time_t)(atoll(argv[4]) / 1000);
 	if (argc > 3)
 		options.record_lifetime_s = (uint32_t)atoi(argv[3]);
 	snprintf(options.key_file, sizeof(options.key_file), "%s", argv[2]);

@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "fpmd/directory/onehop.h"
+#include "tests/directory_counter.h"
+#include "tests/wall_clock.h"
 
 #define NODES 3
 
@@ -24,20 +26,6 @@ struct node {
 static struct event_base *base;
 static struct node node[NODES];
 static char key_path[] = "/tmp/holdfast-onehop-XXXXXX";
-static time_t clock_offset_s;
-
-int __real_clock_gettime(clockid_t clock, struct timespec *now);
-int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
-
-int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
-{
-	int result = __real_clock_gettime(clock, now);
-
-	if (clock == CLOCK_REALTIME)
-		now->tv_sec += clock_offset_s;
-	return result;
-}
-
 static void on_refused(void *arg, const struct in6_addr *member, const struct flow *flow)
 {
 	((struct node *)arg)->refused++;
@@ -120,15 +108,7 @@ static size_t in_ring(size_t number)
 
 static uint64_t counter(size_t number, const char *name)
 {
-	struct directory_counter all[128];
-	size_t count = directory_counters(node[number].directory, all, 128);
-
-	for (size_t i = 0; i < count; i++) {
-		if (strcmp(all[i].name, name) == 0)
-			return all[i].value;
-	}
-	ck_abort_msg("no counter %s", name);
-	return 0;
+	return directory_counter_of(node[number].directory, name);
 }
 
 static struct directory_result result;
@@ -382,7 +362,7 @@ static void life(time_t offset_s, uint16_t port, const struct flow *flow)
 
 	ck_assert_int_ge(child, 0);
 	if (child == 0) {
-		clock_offset_s = offset_s;
+		wall_clock_offset_s = offset_s;
 		memset(node, 0, sizeof(node));
 		base = event_base_new();
 		if (base == NULL || node_open(1, port, &error) != 0)
@@ -512,7 +492,7 @@ START_TEST(the_clock_jumps_while_it_runs)
 			name = "clock-behind-ms";
 			other = "clock-ahead-ms";
 		}
-		clock_offset_s = offsets_s[i];
+		wall_clock_offset_s = offsets_s[i];
 		ck_assert(directory_publish(node[0].directory, &flow));
 		turn(50);
 		ck_assert_uint_eq(counter(0, "publish-waiting"), 0);
@@ -529,7 +509,7 @@ START_TEST(the_clock_jumps_while_it_runs)
 		turn(50);
 		all_find(&flow, 1);
 	}
-	clock_offset_s = 0;
+	wall_clock_offset_s = 0;
 	ck_assert(!directory_warning(node[0].directory, &warning));
 	for (size_t i = 0; i < NODES; i++) {
 		ck_assert_uint_eq(counter(i, "clock-steps"), 0);

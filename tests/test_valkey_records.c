@@ -11,6 +11,7 @@
 
 #include "fpmd/directory/directory.h"
 #include "fpmd/directory/key.h"
+#include "tests/directory_counter.h"
 #include "tests/valkey_memory.h"
 
 #define NODES 3
@@ -89,15 +90,7 @@ static void turn(unsigned int ms)
 
 static uint64_t counter(size_t number, const char *name)
 {
-	struct directory_counter all[128];
-	size_t count = directory_counters(node[number].directory, all, 128);
-
-	for (size_t i = 0; i < count; i++) {
-		if (strcmp(all[i].name, name) == 0)
-			return all[i].value;
-	}
-	ck_abort_msg("no counter %s", name);
-	return 0;
+	return directory_counter_of(node[number].directory, name);
 }
 
 static bool settled(size_t number)
