@@ -114,6 +114,10 @@ static int open_kernel(struct daemon *d, struct error *error)
 		.mark_owner_mask = s->mark_owner_mask,
 		.mark_stray_bit = s->mark_stray_bit,
 		.mark_tunnel_bit = s->mark_tunnel_bit,
+		.mark_path_mask = s->mark_path_mask,
+		.flows_max = s->flows_max,
+		.flow_lifetime_s = s->flow_lifetime_s,
+		.bpf_directory = d->bpf_directory,
 		.tunnel_port = s->tunnel_port,
 		.tunnel_vni = s->tunnel_vni,
 		.queue = s->queue,
@@ -211,7 +215,9 @@ static bool needs_new_kernel(const struct settings *old, const struct settings *
 	       old->tunnel_port != new->tunnel_port || old->tunnel_vni != new->tunnel_vni ||
 	       old->mark_owner_mask != new->mark_owner_mask ||
 	       old->mark_stray_bit != new->mark_stray_bit ||
-	       old->mark_tunnel_bit != new->mark_tunnel_bit || old->queue != new->queue ||
+	       old->mark_tunnel_bit != new->mark_tunnel_bit ||
+	       old->mark_path_mask != new->mark_path_mask || old->flows_max != new->flows_max ||
+	       old->flow_lifetime_s != new->flow_lifetime_s || old->queue != new->queue ||
 	       old->pins_max != new->pins_max;
 }
 
@@ -458,8 +464,8 @@ static void tick(evutil_socket_t fd, short what, void *arg)
 		vips_look(d, VIPS_LOOK);
 }
 
-int daemon_open(struct event_base *base, const char *socket_path, struct daemon **out,
-		struct error *error)
+int daemon_open(struct event_base *base, const char *socket_path, int bpf_directory,
+		struct daemon **out, struct error *error)
 {
 	struct timeval period = {.tv_usec = TICK_MS * 1000};
 	struct daemon *d = calloc(1, sizeof(*d));
@@ -467,6 +473,7 @@ int daemon_open(struct event_base *base, const char *socket_path, struct daemon 
 	if (!d)
 		return error_set(error, "no memory");
 	d->base = base;
+	d->bpf_directory = bpf_directory;
 	d->started_ms = clock_ms();
 	d->decide_event = event_new(base, -1, 0, rescue_decide, d);
 	d->remove_timer = evtimer_new(base, remove_all, d);

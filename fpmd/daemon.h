@@ -103,6 +103,7 @@ struct decision {
 struct daemon {
 	struct event_base *base;
 	uint64_t started_ms;
+	int bpf_directory; /* main.c's; -1: none */
 	struct daemon_counters counters;
 
 	/* What zebra told (fpm events). */
@@ -149,8 +150,9 @@ struct daemon {
 };
 
 /* daemon.c */
-int daemon_open(struct event_base *base, const char *socket_path, struct daemon **daemon,
-		struct error *error);
+/* *bpf_directory*: as in struct kernel_options; stays the caller's. */
+int daemon_open(struct event_base *base, const char *socket_path, int bpf_directory,
+		struct daemon **daemon, struct error *error);
 void daemon_close(struct daemon *daemon, enum kernel_keep keep);
 static inline bool daemon_running(const struct daemon *d)
 {

@@ -141,7 +141,7 @@ int main(int argc, char **argv)
 		log_error("no memory");
 		return 1;
 	}
-	if (daemon_open(stop.base, socket_path, &daemon, &error)) {
+	if (daemon_open(stop.base, socket_path, -1, &daemon, &error)) {
 		log_error("%s", error.text);
 		event_base_free(stop.base);
 		return 1;

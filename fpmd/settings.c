@@ -87,17 +87,50 @@ static int copy_members(const Holdfast__Config *config, struct settings *s, stru
 static int copy_marks(const Holdfast__Config *config, struct settings *s, struct error *error)
 {
 	uint32_t owner = config->mark_owner_mask, stray = config->mark_stray_bit,
-		 tunnel = config->mark_tunnel_bit;
+		 tunnel = config->mark_tunnel_bit, path = config->mark_path_mask;
 
 	if (!contiguous(owner))
 		return error_set(error, "mark owner-mask 0x%x is not one run of bits", owner);
 	if (!one_bit(stray) || !one_bit(tunnel))
 		return error_set(error, "mark stray-bit and tunnel-bit must be one bit each");
-	if ((owner & (stray | tunnel)) || stray == tunnel)
+	if (path && !contiguous(path))
+		return error_set(error, "mark path-mask 0x%x is not one run of bits", path);
+	if ((owner & (stray | tunnel)) || stray == tunnel || (path & (owner | stray | tunnel)))
 		return error_set(error, "the fields of the mark overlap");
 	s->mark_owner_mask = owner;
 	s->mark_stray_bit = stray;
 	s->mark_tunnel_bit = tunnel;
+	s->mark_path_mask = path;
+	return 0;
+}
+
+static int copy_director(const Holdfast__Config *config, struct settings *s, struct error *error)
+{
+	switch (config->role) {
+	case HOLDFAST__ROLE__ROLE_AUTO:
+		s->role = SETTINGS_ROLE_AUTO;
+		break;
+	case HOLDFAST__ROLE__ROLE_SERVER:
+		s->role = SETTINGS_ROLE_SERVER;
+		break;
+	case HOLDFAST__ROLE__ROLE_DIRECTOR:
+		s->role = SETTINGS_ROLE_DIRECTOR;
+		break;
+	default:
+		return error_set(error, "role %d is not known here", (int)config->role);
+	}
+	if (s->role == SETTINGS_ROLE_DIRECTOR && !s->mark_path_mask)
+		return error_set(error, "role director needs a mark path-mask");
+	if (!s->mark_path_mask)
+		return 0;
+	if (config->flows_max < SETTINGS_FLOWS_MIN || config->flows_max > SETTINGS_FLOWS_MAX)
+		return error_set(error, "flows max %u is not in %d-%d", config->flows_max,
+				 SETTINGS_FLOWS_MIN, SETTINGS_FLOWS_MAX);
+	if (config->flow_lifetime_s < 5 || config->flow_lifetime_s > 86400)
+		return error_set(error, "flows lifetime %u is not in 5-86400",
+				 config->flow_lifetime_s);
+	s->flows_max = config->flows_max;
+	s->flow_lifetime_s = config->flow_lifetime_s;
 	return 0;
 }
 
@@ -135,7 +168,8 @@ int settings_from_config(const Holdfast__Config *config, struct settings *settin
 
 	memset(&s, 0, sizeof(s));
 	if (copy_vips(config, &s, error) || copy_members(config, &s, error) ||
-	    copy_marks(config, &s, error) || copy_engine(config, &s, error) ||
+	    copy_marks(config, &s, error) || copy_director(config, &s, error) ||
+	    copy_engine(config, &s, error) ||
 	    check_port(config->directory_port, "directory", error) ||
 	    check_port(config->tunnel_port, "tunnel", error))
 		return -1;

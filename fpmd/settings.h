@@ -10,8 +10,17 @@
 
 #define SETTINGS_VIPS_MAX 128
 #define SETTINGS_RANGES_MAX 16
+#define SETTINGS_FLOWS_MIN 1000
+#define SETTINGS_FLOWS_MAX 10000000
+
+enum settings_role {
+	SETTINGS_ROLE_AUTO, /* the routing table says it, VIP by VIP */
+	SETTINGS_ROLE_SERVER,
+	SETTINGS_ROLE_DIRECTOR,
+};
 
 struct settings {
+	enum settings_role role;
 	struct in6_addr vips[SETTINGS_VIPS_MAX];
 	size_t vip_count;
 	struct prefix_address ranges[SETTINGS_RANGES_MAX];
@@ -26,11 +35,14 @@ struct settings {
 	uint32_t mark_owner_mask;
 	uint32_t mark_stray_bit;
 	uint32_t mark_tunnel_bit;
+	uint32_t mark_path_mask; /* 0: none, this host is no director */
 	uint16_t queue;
 	uint32_t record_lifetime_s;
 	struct engine_valkey valkey; /* without a host: the one-hop engine */
 	uint32_t pin_check_s;
 	uint32_t pins_max;
+	uint32_t flows_max; /* these two count with a path mask only */
+	uint32_t flow_lifetime_s;
 	uint32_t debug;
 };
 

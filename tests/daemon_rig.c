@@ -249,7 +249,7 @@ void begin(void)
 	memory_directory_fail_open(NULL);
 	kernel_mock_address(&vip, true);
 	config_good();
-	ck_assert_int_eq(daemon_open(base, path, &d, &error), 0);
+	ck_assert_int_eq(daemon_open(base, path, -1, &d, &error), 0);
 	zebra_connect();
 }
 

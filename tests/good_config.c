@@ -45,4 +45,7 @@ void config_good(void)
 	config.record_lifetime_s = 600;
 	config.pin_check_s = 60;
 	config.pins_max = 1000;
+	config.mark_path_mask = 0x0ff00000;
+	config.flows_max = 100000;
+	config.flow_lifetime_s = 900;
 }

@@ -175,7 +175,7 @@ START_TEST(a_second_fpmd_is_refused_and_does_not_disturb)
 	struct error error;
 
 	begin_running();
-	ck_assert_int_eq(daemon_open(base, path, &second, &error), -1);
+	ck_assert_int_eq(daemon_open(base, path, -1, &second, &error), -1);
 	ck_assert_ptr_nonnull(strstr(error.text, "listens on"));
 	run();
 	ck_assert(zebra_read());
@@ -199,7 +199,7 @@ START_TEST(a_socket_that_was_left_behind_is_no_obstacle)
 	ck_assert_int_eq(bind(left, (struct sockaddr *)&address, sizeof(address)), 0);
 	close(left);
 	ck_assert_int_eq(access(path, F_OK), 0);
-	ck_assert_int_eq(daemon_open(base, path, &d, &error), 0);
+	ck_assert_int_eq(daemon_open(base, path, -1, &d, &error), 0);
 	zebra_connect();
 	config_send();
 	ck_assert(daemon_running(d));

@@ -53,6 +53,14 @@ START_TEST(each_rule_is_checked)
 		{"one bit each", FIELD(mark_tunnel_bit), 0},
 		{"overlap", FIELD(mark_stray_bit), 0x800},
 		{"overlap", FIELD(mark_tunnel_bit), 0x80000000},
+		{"one run of bits", FIELD(mark_path_mask), 0xf0f00000},
+		{"overlap", FIELD(mark_path_mask), 0xff0},
+		{"overlap", FIELD(mark_path_mask), 0xc0000000},
+		{"flows max", FIELD(flows_max), 999},
+		{"flows max", FIELD(flows_max), 10000001},
+		{"flows lifetime", FIELD(flow_lifetime_s), 4},
+		{"flows lifetime", FIELD(flow_lifetime_s), 86401},
+		{"role 3 is not known", FIELD(role), 3},
 		{"0 was sent", FIELD(pins_max), 0},
 		{"0 was sent", FIELD(record_lifetime_s), 0},
 #undef FIELD
@@ -218,6 +226,35 @@ START_TEST(a_prefix_is_the_same_whatever_was_in_its_place)
 }
 END_TEST
 
+START_TEST(without_a_path_mask_there_is_no_director)
+{
+	struct settings s;
+	struct error error;
+
+	good();
+	config.role = HOLDFAST__ROLE__ROLE_DIRECTOR;
+	config.flows_max = SETTINGS_FLOWS_MAX;
+	config.flow_lifetime_s = 5;
+	ck_assert_int_eq(settings_from_config(&config, &s, &error), 0);
+	ck_assert_int_eq(s.role, SETTINGS_ROLE_DIRECTOR);
+	ck_assert_uint_eq(s.mark_path_mask, 0x0ff00000);
+	ck_assert_uint_eq(s.flows_max, SETTINGS_FLOWS_MAX);
+	ck_assert_uint_eq(s.flow_lifetime_s, 5);
+	config.mark_path_mask = 0;
+	ck_assert_int_eq(settings_from_config(&config, &s, &error), -1);
+	ck_assert_str_eq(error.text, "role director needs a mark path-mask");
+	/* An older module sends none of these. */
+	config.role = HOLDFAST__ROLE__ROLE_AUTO;
+	config.flows_max = config.flow_lifetime_s = 0;
+	ck_assert_int_eq(settings_from_config(&config, &s, &error), 0);
+	ck_assert_uint_eq(s.mark_path_mask, 0);
+	config.role = HOLDFAST__ROLE__ROLE_SERVER;
+	ck_assert_int_eq(settings_from_config(&config, &s, &error), 0);
+	ck_assert_int_eq(s.role, SETTINGS_ROLE_SERVER);
+}
+END_TEST
+
 UNIT_MAIN("settings", a_good_configuration, each_rule_is_checked,
-	  a_server_keeps_the_records_if_one_is_named, addresses_are_checked,
-	  what_is_missing_is_named, a_prefix_is_the_same_whatever_was_in_its_place)
+	  without_a_path_mask_there_is_no_director, a_server_keeps_the_records_if_one_is_named,
+	  addresses_are_checked, what_is_missing_is_named,
+	  a_prefix_is_the_same_whatever_was_in_its_place)
