@@ -14,6 +14,7 @@ enum log_topic {
 	TOPIC_STRAYS = 8,
 	TOPIC_DIRECTORY = 16,
 	TOPIC_KERNEL = 32,
+	TOPIC_PATHS = 64,
 };
 
 void log_open(bool to_stderr);

@@ -146,19 +146,51 @@ START_TEST(a_member_is_checked_when_there_is_a_range_of_its_family)
 }
 END_TEST
 
+static int marks(uint32_t owner_mask, uint32_t path_mask, uint32_t stray_bit, uint32_t tunnel_bit)
+{
+	return holdfast_marks_set(&config, owner_mask, path_mask, stray_bit, tunnel_bit, &error);
+}
+
 START_TEST(marks_neither_overlap_nor_have_holes)
 {
 	setup();
-	ck_assert_int_eq(holdfast_marks_set(&config, 0xf0f, 1u << 31, 1u << 30, &error), -1);
-	ck_assert_int_eq(holdfast_marks_set(&config, 0, 1u << 31, 1u << 30, &error), -1);
-	ck_assert_int_eq(holdfast_marks_set(&config, 1, 1u << 31, 1u << 30, &error), -1);
-	ck_assert_int_eq(holdfast_marks_set(&config, 0xfff, 0x800, 1u << 30, &error), -1);
-	ck_assert_int_eq(holdfast_marks_set(&config, 0xfff, 1u << 30, 1u << 30, &error), -1);
-	ck_assert_int_eq(holdfast_marks_set(&config, 0xfff, 3u << 30, 1u << 29, &error), -1);
+	ck_assert_int_eq(marks(0xf0f, 0, 1u << 31, 1u << 30), -1);
+	ck_assert_int_eq(marks(0, 0, 1u << 31, 1u << 30), -1);
+	ck_assert_int_eq(marks(1, 0, 1u << 31, 1u << 30), -1);
+	ck_assert_int_eq(marks(0xfff, 0, 0x800, 1u << 30), -1);
+	ck_assert_int_eq(marks(0xfff, 0, 1u << 30, 1u << 30), -1);
+	ck_assert_int_eq(marks(0xfff, 0, 3u << 30, 1u << 29), -1);
+	ck_assert_int_eq(marks(0xfff, 0xf0f000, 1u << 31, 1u << 30), -1);
+	ck_assert_str_eq(error.text,
+			 "path-mask 0x00f0f000 is not a contiguous mask of two bits or more");
+	ck_assert_int_eq(marks(0xfff, 0x1000, 1u << 31, 1u << 30), -1);
+	ck_assert_int_eq(marks(0xfff, 0xf800, 1u << 31, 1u << 30), -1);
+	ck_assert_str_eq(error.text, "path-mask 0x0000f800 overlaps owner-mask 0x00000fff");
+	ck_assert_int_eq(marks(0xfff, 0xf0000000, 1u << 31, 1u << 30), -1);
+	ck_assert_str_eq(error.text, "path-mask 0xf0000000 overlaps stray-bit 0x80000000");
+	ck_assert_int_eq(marks(0xfff, 0x70000000, 1u << 31, 1u << 30), -1);
+	ck_assert_str_eq(error.text, "path-mask 0x70000000 overlaps tunnel-bit 0x40000000");
 	ck_assert_uint_eq(config.mark_owner_mask, 0xfff);
-	ck_assert_int_eq(holdfast_marks_set(&config, 0xffff0000, 1, 2, &error), 0);
+	ck_assert_uint_eq(config.mark_path_mask, 0x0ff00000);
+	ck_assert_int_eq(marks(0xffff0000, 0xff00, 1, 2), 0);
 	ck_assert_uint_eq(config.mark_owner_mask, 0xffff0000);
-	ck_assert_int_eq(holdfast_marks_set(&config, 0x3fffffff, 1u << 30, 1u << 31, &error), 0);
+	ck_assert_uint_eq(holdfast_path_mask(&config), 0xff00);
+	ck_assert_int_eq(marks(0x3fffffff, 0, 1u << 30, 1u << 31), 0);
+	ck_assert_uint_eq(holdfast_path_mask(&config), 0);
+}
+END_TEST
+
+/* A configuration of a server, from before there were path masks, stays good. */
+START_TEST(the_default_path_mask_gives_way)
+{
+	setup();
+	ck_assert_uint_eq(holdfast_path_mask(&config), 0x0ff00000);
+	ck_assert_int_eq(marks(0xff000000, config.mark_path_mask, 1, 2), 0);
+	ck_assert_uint_eq(holdfast_path_mask(&config), 0);
+	ck_assert_int_eq(marks(0xff, config.mark_path_mask, 1u << 24, 1u << 30), 0);
+	ck_assert_uint_eq(holdfast_path_mask(&config), 0);
+	ck_assert_int_eq(marks(0xff, config.mark_path_mask, 1u << 28, 1u << 30), 0);
+	ck_assert_uint_eq(holdfast_path_mask(&config), 0x0ff00000);
 }
 END_TEST
 
@@ -234,6 +266,12 @@ START_TEST(what_is_missing_is_told)
 	ck_assert_uint_eq(holdfast_config_problems(&config, problems, 8), 0);
 	config.directory_port = config.tunnel_port;
 	ck_assert_uint_eq(holdfast_config_problems(&config, problems, 8), 1);
+	config.directory_port++;
+	config.role = HOLDFAST_ROLE_DIRECTOR;
+	ck_assert_uint_eq(holdfast_config_problems(&config, problems, 8), 0);
+	config.mark_path_mask = 0;
+	ck_assert_uint_eq(holdfast_config_problems(&config, problems, 8), 1);
+	ck_assert_str_eq(problems[0].text, "role director needs a mark path-mask");
 	config.enabled = false;
 	ck_assert_uint_eq(holdfast_config_problems(&config, problems, 8), 0);
 }
@@ -243,6 +281,6 @@ UNIT_MAIN("holdfast_config", vips_are_hosts_and_sorted, vips_are_removed_by_name
 	  a_vip_is_never_inside_a_member_range, ranges_do_not_overlap,
 	  matching_knows_vips_and_hosts_of_ranges_alone,
 	  a_member_is_checked_when_there_is_a_range_of_its_family,
-	  marks_neither_overlap_nor_have_holes, marks_are_hexadecimal,
-	  the_number_of_prefixes_is_bounded, key_files_are_absolute_and_short,
-	  what_is_missing_is_told)
+	  marks_neither_overlap_nor_have_holes, the_default_path_mask_gives_way,
+	  marks_are_hexadecimal, the_number_of_prefixes_is_bounded,
+	  key_files_are_absolute_and_short, what_is_missing_is_told)

@@ -61,6 +61,28 @@ START_TEST(the_server_is_told_if_there_is_one)
 }
 END_TEST
 
+START_TEST(a_path_mask_that_does_not_count_is_not_told)
+{
+	static struct holdfast_config config;
+	uint8_t data[HOLDFAST_CONFIG_FRAME_SIZE];
+	Holdfast__Frame *message;
+
+	holdfast_config_init(&config);
+	config.role = HOLDFAST_ROLE_SERVER;
+	config.mark_owner_mask = 0xff000000;
+	message = decode(data, holdfast_wire_config(&config, data, sizeof(data)));
+	ck_assert_uint_eq(message->config->mark_path_mask, 0);
+	ck_assert_int_eq(message->config->role, HOLDFAST__ROLE__ROLE_SERVER);
+	holdfast__frame__free_unpacked(message, NULL);
+	config.role = HOLDFAST_ROLE_DIRECTOR;
+	config.mark_path_mask = 0xff00;
+	message = decode(data, holdfast_wire_config(&config, data, sizeof(data)));
+	ck_assert_uint_eq(message->config->mark_path_mask, 0xff00);
+	ck_assert_int_eq(message->config->role, HOLDFAST__ROLE__ROLE_DIRECTOR);
+	holdfast__frame__free_unpacked(message, NULL);
+}
+END_TEST
+
 START_TEST(the_largest_configuration_fits)
 {
 	static struct holdfast_config config;
@@ -93,6 +115,7 @@ START_TEST(the_largest_configuration_fits)
 	fill(config.valkey.prefix, sizeof(config.valkey.prefix));
 	config.valkey.port = UINT16_MAX;
 	config.valkey.tls = true;
+	config.role = HOLDFAST_ROLE_DIRECTOR;
 	message = decode(data, holdfast_wire_config(&config, data, sizeof(data)));
 	ck_assert_int_eq(message->body_case, HOLDFAST__FRAME__BODY_CONFIG);
 	ck_assert_uint_eq(message->config->n_vips, HOLDFAST_VIPS_MAX);
@@ -101,6 +124,9 @@ START_TEST(the_largest_configuration_fits)
 	ck_assert_uint_eq(message->config->local_members[0].len, 16);
 	ck_assert_uint_eq(message->config->tunnel_port, 4790);
 	ck_assert_uint_eq(message->config->pins_max, 1048576);
+	ck_assert_uint_eq(message->config->mark_path_mask, 0x0ff00000);
+	ck_assert_uint_eq(message->config->flows_max, 1048576);
+	ck_assert_uint_eq(message->config->flow_lifetime_s, 900);
 	ck_assert_uint_eq(strlen(message->config->directory_key_file), HOLDFAST_KEY_FILE_SIZE - 1);
 	ck_assert_uint_eq(strlen(message->config->valkey->host), ENGINE_HOST_SIZE - 1);
 	holdfast__frame__free_unpacked(message, NULL);
@@ -175,5 +201,6 @@ START_TEST(small_frames)
 }
 END_TEST
 
-UNIT_MAIN("holdfast_wire", the_server_is_told_if_there_is_one, the_largest_configuration_fits,
+UNIT_MAIN("holdfast_wire", a_path_mask_that_does_not_count_is_not_told,
+	  the_server_is_told_if_there_is_one, the_largest_configuration_fits,
 	  the_largest_route_fits, a_withdrawn_route_has_no_next_hops, small_frames)

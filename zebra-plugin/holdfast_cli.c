@@ -42,6 +42,7 @@ static const struct {
 	{"strays", HOLDFAST__DEBUG_TOPIC__DEBUG_STRAYS},
 	{"directory", HOLDFAST__DEBUG_TOPIC__DEBUG_DIRECTORY},
 	{"kernel", HOLDFAST__DEBUG_TOPIC__DEBUG_KERNEL},
+	{"paths", HOLDFAST__DEBUG_TOPIC__DEBUG_PATHS},
 };
 
 static void apply(holdfast_event *event)
@@ -340,26 +341,52 @@ static int mark_take(const char *no, bool all, const char *text, uint32_t fallba
 }
 
 DEFPY(holdfast_mark, holdfast_mark_cmd,
-      "[no$no] mark ![{owner-mask HEX$owner|stray-bit HEX$stray|tunnel-bit HEX$tunnel}]",
+      "[no$no] mark ![{owner-mask HEX$owner|stray-bit HEX$stray|tunnel-bit HEX$tunnel"
+      "|path-mask HEX$path}]",
       NO_STR MARK_STR "Field that holds the owner's id\n"
 		      "Contiguous mask, hexadecimal\n"
 		      "Bit of a segment that met no session\n"
 		      "One bit, hexadecimal\n"
 		      "Bit of a segment that came through the tunnel\n"
-		      "One bit, hexadecimal\n")
+		      "One bit, hexadecimal\n"
+		      "Field that holds the path's id; 0: this host is no director\n"
+		      "Contiguous mask, hexadecimal\n")
 {
 	uint32_t owner_mask = config.mark_owner_mask, stray_bit = config.mark_stray_bit,
-		 tunnel_bit = config.mark_tunnel_bit;
-	bool all = !owner && !stray && !tunnel;
+		 tunnel_bit = config.mark_tunnel_bit, path_mask = config.mark_path_mask;
+	bool all = !owner && !stray && !tunnel && !path;
 	struct error error;
 
 	if (mark_take(no, all, owner, defaults.mark_owner_mask, &owner_mask, &error) ||
 	    mark_take(no, all, stray, defaults.mark_stray_bit, &stray_bit, &error) ||
-	    mark_take(no, all, tunnel, defaults.mark_tunnel_bit, &tunnel_bit, &error))
+	    mark_take(no, all, tunnel, defaults.mark_tunnel_bit, &tunnel_bit, &error) ||
+	    mark_take(no, all, path, defaults.mark_path_mask, &path_mask, &error) ||
+	    holdfast_marks_set(&config, owner_mask, path_mask, stray_bit, tunnel_bit, &error))
 		return refuse(vty, &error);
-	return accept_or_refuse(
-		vty, holdfast_marks_set(&config, owner_mask, stray_bit, tunnel_bit, &error),
-		&error);
+	if (config.mark_path_mask && !holdfast_path_mask(&config)) {
+		error_set(&error,
+			  "the default path-mask 0x%08x overlaps: this host is no director"
+			  " until a path-mask is given",
+			  config.mark_path_mask);
+		warn_and_keep(vty, &error);
+	}
+	changed();
+	return CMD_SUCCESS;
+}
+
+DEFPY(holdfast_role, holdfast_role_cmd, "[no$no] role ![<auto|server|director>$role]",
+      NO_STR "What this host does for the VIPs\n"
+	     "Serves those that are its own, directs those that it routes\n"
+	     "Serves VIPs, directs none\n"
+	     "Directs VIPs, serves none\n")
+{
+	if (no || !strcmp(role, "auto"))
+		config.role = HOLDFAST_ROLE_AUTO;
+	else
+		config.role =
+			!strcmp(role, "server") ? HOLDFAST_ROLE_SERVER : HOLDFAST_ROLE_DIRECTOR;
+	changed();
+	return CMD_SUCCESS;
 }
 
 DEFPY(holdfast_queue, holdfast_queue_cmd, "[no$no] queue ![(0-65535)$queue]",
@@ -389,14 +416,33 @@ DEFPY(holdfast_pins_check, holdfast_pins_check_cmd,
 	return CMD_SUCCESS;
 }
 
+DEFPY(holdfast_flows_max, holdfast_flows_max_cmd, "[no$no] flows max ![(1000-10000000)$max]",
+      NO_STR FLOWS_STR "Flows that are recorded, at most\n"
+		       "Flows\n")
+{
+	config.flows_max = no ? defaults.flows_max : (uint32_t)max;
+	changed();
+	return CMD_SUCCESS;
+}
+
+DEFPY(holdfast_flows_lifetime, holdfast_flows_lifetime_cmd,
+      "[no$no] flows lifetime ![(5-86400)$seconds]",
+      NO_STR FLOWS_STR "A flow without a packet for so long is forgotten\n" SECONDS_STR)
+{
+	config.flow_lifetime_s = no ? defaults.flow_lifetime_s : (uint32_t)seconds;
+	changed();
+	return CMD_SUCCESS;
+}
+
 DEFPY(debug_holdfast, debug_holdfast_cmd,
-      "[no$no] debug holdfast [<fpm|members|sessions|strays|directory|kernel>$topic]",
+      "[no$no] debug holdfast [<fpm|members|sessions|strays|directory|kernel|paths>$topic]",
       NO_STR DEBUG_STR HOLDFAST_STR "Messages from and to zebra\n"
 				    "Members: host routes and hellos\n"
 				    "Sessions and their ends\n"
 				    "Strays: segments without a session here\n"
 				    "Look-ups and records\n"
-				    "What is asked of the kernel\n")
+				    "What is asked of the kernel\n"
+				    "Paths, and the owners of the flows on them (director)\n")
 {
 	uint32_t bits = 0;
 	size_t i;
@@ -420,8 +466,9 @@ DEFPY(debug_holdfast, debug_holdfast_cmd,
 static int show_unconnected(struct vty *vty, enum holdfast_topic topic, bool json);
 
 DEFPY(show_holdfast, show_holdfast_cmd,
-      "show holdfast [<members|pins|sessions|directory|counters>$topic] [json$json]",
+      "show holdfast [<members|paths|pins|sessions|directory|counters>$topic] [json$json]",
       SHOW_STR HOLDFAST_STR "Hosts that may own sessions\n"
+			    "Next hops of VIPs that this host routes, and the flows on them\n"
 			    "Flows that are sent to their owner\n"
 			    "Sessions that this host owns\n"
 			    "Records that this host holds\n"
@@ -430,7 +477,7 @@ DEFPY(show_holdfast, show_holdfast_cmd,
 	static const char *const words[] = {
 		[SHOW_MEMBERS] = "members",   [SHOW_PINS] = "pins",
 		[SHOW_SESSIONS] = "sessions", [SHOW_DIRECTORY] = "directory",
-		[SHOW_COUNTERS] = "counters",
+		[SHOW_COUNTERS] = "counters", [SHOW_PATHS] = "paths",
 	};
 	enum holdfast_topic wanted = SHOW_SUMMARY;
 	size_t i;
@@ -524,6 +571,9 @@ void holdfast_cli_init(holdfast_loop *loop)
 	install_element(HOLDFAST_NODE, &holdfast_queue_cmd);
 	install_element(HOLDFAST_NODE, &holdfast_pins_max_cmd);
 	install_element(HOLDFAST_NODE, &holdfast_pins_check_cmd);
+	install_element(HOLDFAST_NODE, &holdfast_role_cmd);
+	install_element(HOLDFAST_NODE, &holdfast_flows_max_cmd);
+	install_element(HOLDFAST_NODE, &holdfast_flows_lifetime_cmd);
 	install_element(ENABLE_NODE, &generate_holdfast_key_cmd);
 	install_element(ENABLE_NODE, &debug_holdfast_cmd);
 	install_element(CONFIG_NODE, &debug_holdfast_cmd);

@@ -7,6 +7,8 @@
 
 #include "zebra-plugin/holdfast_config.h"
 
+#define PATH_MASK_DEFAULT 0x0ff00000
+
 void holdfast_config_init(struct holdfast_config *config)
 {
 	memset(config, 0, sizeof(*config));
@@ -20,9 +22,12 @@ void holdfast_config_init(struct holdfast_config *config)
 	config->mark_owner_mask = 0x00000fff;
 	config->mark_stray_bit = 0x80000000;
 	config->mark_tunnel_bit = 0x40000000;
+	config->mark_path_mask = PATH_MASK_DEFAULT;
 	config->queue = 7939;
 	config->pins_max = 1048576;
 	config->pin_check_s = 60;
+	config->flows_max = 1048576;
+	config->flow_lifetime_s = 900;
 }
 
 uint8_t holdfast_host_length(uint8_t family)
@@ -278,16 +283,40 @@ static unsigned int bits_set(uint32_t value)
 	return (unsigned int)__builtin_popcount(value);
 }
 
-int holdfast_marks_set(struct holdfast_config *config, uint32_t owner_mask, uint32_t stray_bit,
-		       uint32_t tunnel_bit, struct error *error)
+static int field_check(const char *name, uint32_t mask, struct error *error)
 {
-	uint32_t low = owner_mask & -owner_mask;
+	uint32_t low = mask & -mask;
 
-	if (bits_set(owner_mask) < 2 || (owner_mask + low) & owner_mask)
-		return error_set(error,
-				 "owner-mask 0x%08x is not a contiguous mask of two bits or"
-				 " more",
+	if (bits_set(mask) >= 2 && !((mask + low) & mask))
+		return 0;
+	return error_set(error, "%s 0x%08x is not a contiguous mask of two bits or more", name,
+			 mask);
+}
+
+static int path_mask_check(uint32_t path_mask, uint32_t owner_mask, uint32_t stray_bit,
+			   uint32_t tunnel_bit, struct error *error)
+{
+	if (!path_mask || path_mask == PATH_MASK_DEFAULT)
+		return 0;
+	if (field_check("path-mask", path_mask, error))
+		return -1;
+	if (path_mask & owner_mask)
+		return error_set(error, "path-mask 0x%08x overlaps owner-mask 0x%08x", path_mask,
 				 owner_mask);
+	if (path_mask & stray_bit)
+		return error_set(error, "path-mask 0x%08x overlaps stray-bit 0x%08x", path_mask,
+				 stray_bit);
+	if (path_mask & tunnel_bit)
+		return error_set(error, "path-mask 0x%08x overlaps tunnel-bit 0x%08x", path_mask,
+				 tunnel_bit);
+	return 0;
+}
+
+int holdfast_marks_set(struct holdfast_config *config, uint32_t owner_mask, uint32_t path_mask,
+		       uint32_t stray_bit, uint32_t tunnel_bit, struct error *error)
+{
+	if (field_check("owner-mask", owner_mask, error))
+		return -1;
 	if (bits_set(stray_bit) != 1)
 		return error_set(error, "stray-bit 0x%08x is not one bit", stray_bit);
 	if (bits_set(tunnel_bit) != 1)
@@ -300,10 +329,21 @@ int holdfast_marks_set(struct holdfast_config *config, uint32_t owner_mask, uint
 				 owner_mask);
 	if (stray_bit & tunnel_bit)
 		return error_set(error, "stray-bit and tunnel-bit are both 0x%08x", stray_bit);
+	if (path_mask_check(path_mask, owner_mask, stray_bit, tunnel_bit, error))
+		return -1;
 	config->mark_owner_mask = owner_mask;
 	config->mark_stray_bit = stray_bit;
 	config->mark_tunnel_bit = tunnel_bit;
+	config->mark_path_mask = path_mask;
 	return 0;
+}
+
+uint32_t holdfast_path_mask(const struct holdfast_config *config)
+{
+	uint32_t others =
+		config->mark_owner_mask | config->mark_stray_bit | config->mark_tunnel_bit;
+
+	return config->mark_path_mask & others ? 0 : config->mark_path_mask;
 }
 
 int holdfast_mark_parse(const char *text, uint32_t *mark, struct error *error)
@@ -358,6 +398,8 @@ size_t holdfast_config_problems(const struct holdfast_config *config, struct err
 	if (config->directory_port == config->tunnel_port)
 		problem_add(problems, max, &count,
 			    "the directory and the tunnel have the same UDP port%s", "");
+	if (config->role == HOLDFAST_ROLE_DIRECTOR && !holdfast_path_mask(config))
+		problem_add(problems, max, &count, "role director needs a mark path-mask%s", "");
 	if (!config->key_file[0])
 		problem_add(problems, max, &count, "no directory key-file is configured%s", "");
 	return count;

@@ -18,6 +18,13 @@
 #define HOLDFAST_KEY_FILE_SIZE 256
 #define HOLDFAST_PREFIX_TEXT_SIZE 52
 
+/* As in fpm/holdfast.proto. */
+enum holdfast_role {
+	HOLDFAST_ROLE_AUTO,
+	HOLDFAST_ROLE_SERVER,
+	HOLDFAST_ROLE_DIRECTOR,
+};
+
 struct holdfast_prefix {
 	uint8_t family; /* AF_INET, AF_INET6; 0: none */
 	uint8_t length; /* in bits */
@@ -25,7 +32,8 @@ struct holdfast_prefix {
 };
 
 struct holdfast_config {
-	bool enabled;					/* `holdfast` was entered */
+	bool enabled; /* `holdfast` was entered */
+	enum holdfast_role role;
 	struct holdfast_prefix vips[HOLDFAST_VIPS_MAX]; /* sorted */
 	size_t vip_count;
 	struct holdfast_prefix ranges[HOLDFAST_RANGES_MAX]; /* sorted, disjoint */
@@ -42,9 +50,12 @@ struct holdfast_config {
 	uint32_t mark_owner_mask;
 	uint32_t mark_stray_bit;
 	uint32_t mark_tunnel_bit;
+	uint32_t mark_path_mask; /* as configured: see holdfast_path_mask() */
 	uint16_t queue;
 	uint32_t pins_max;
 	uint32_t pin_check_s;
+	uint32_t flows_max;
+	uint32_t flow_lifetime_s;
 	uint32_t debug; /* enum DebugTopic of fpm/holdfast.proto */
 };
 
@@ -86,9 +97,19 @@ int holdfast_member_remove(struct holdfast_config *config, const struct holdfast
 
 int holdfast_key_file_set(struct holdfast_config *config, const char *path, struct error *error);
 
-/* The owner mask is contiguous and at least two bits wide, the others are one bit; none overlap. */
-int holdfast_marks_set(struct holdfast_config *config, uint32_t owner_mask, uint32_t stray_bit,
-		       uint32_t tunnel_bit, struct error *error);
+/*
+ * The owner mask and the path mask are contiguous and at least two bits wide, the others are one
+ * bit; none overlap. The path mask may be 0 (none), and its default may overlap: see
+ * holdfast_path_mask().
+ */
+int holdfast_marks_set(struct holdfast_config *config, uint32_t owner_mask, uint32_t path_mask,
+		       uint32_t stray_bit, uint32_t tunnel_bit, struct error *error);
+
+/*
+ * The path mask that counts. Where other fields of the mark were moved to the default path mask,
+ * there is none (0): this host is no director until it is given one of its own.
+ */
+uint32_t holdfast_path_mask(const struct holdfast_config *config);
 
 /* "0x40000000", "40000000". Returns 0, or -1 with *error* set. */
 int holdfast_mark_parse(const char *text, uint32_t *mark, struct error *error);

@@ -13,6 +13,7 @@
 #define DIRECTORY_STR "The directory: which member owns which session\n"
 #define TUNNEL_STR "The tunnel that detours go through (VXLAN-GPE)\n"
 #define MARK_STR "Bits of the packet mark that are Holdfast's\n"
+#define FLOWS_STR "Flows through this host, whose path is recorded (director)\n"
 #define PINS_STR "Pins: per-flow policy routes\n"
 #define SECONDS_STR "Seconds\n"
 #define PORT_STR "UDP port\n"

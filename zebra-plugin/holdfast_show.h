@@ -20,6 +20,7 @@ enum holdfast_topic {
 	SHOW_SESSIONS,
 	SHOW_DIRECTORY,
 	SHOW_COUNTERS,
+	SHOW_PATHS,
 };
 
 /* Main pthread. Returns a CMD_ value, CMD_SUSPEND when the answer is to come. */

@@ -84,6 +84,10 @@ size_t holdfast_wire_config(const struct holdfast_config *config, uint8_t *out, 
 	message.record_lifetime_s = config->record_lifetime_s;
 	message.pin_check_s = config->pin_check_s;
 	message.pins_max = config->pins_max;
+	message.role = (Holdfast__Role)config->role;
+	message.mark_path_mask = holdfast_path_mask(config);
+	message.flows_max = config->flows_max;
+	message.flow_lifetime_s = config->flow_lifetime_s;
 	message.debug = config->debug;
 	if (config->valkey.host[0]) {
 		valkey_fill(&valkey, &config->valkey);

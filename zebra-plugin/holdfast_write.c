@@ -8,10 +8,11 @@ static void write_marks(struct vty *vty, const struct holdfast_config *config,
 			const struct holdfast_config *defaults)
 {
 	bool owner = config->mark_owner_mask != defaults->mark_owner_mask,
+	     path = config->mark_path_mask != defaults->mark_path_mask,
 	     stray = config->mark_stray_bit != defaults->mark_stray_bit,
 	     tunnel = config->mark_tunnel_bit != defaults->mark_tunnel_bit;
 
-	if (!owner && !stray && !tunnel)
+	if (!owner && !path && !stray && !tunnel)
 		return;
 	vty_out(vty, " mark");
 	if (owner)
@@ -20,7 +21,15 @@ static void write_marks(struct vty *vty, const struct holdfast_config *config,
 		vty_out(vty, " stray-bit 0x%08x", config->mark_stray_bit);
 	if (tunnel)
 		vty_out(vty, " tunnel-bit 0x%08x", config->mark_tunnel_bit);
+	if (path)
+		vty_out(vty, " path-mask 0x%08x", config->mark_path_mask);
 	vty_out(vty, "\n");
+}
+
+static void write_role(struct vty *vty, enum holdfast_role role)
+{
+	if (role != HOLDFAST_ROLE_AUTO)
+		vty_out(vty, " role %s\n", role == HOLDFAST_ROLE_SERVER ? "server" : "director");
 }
 
 static void write_engine(struct vty *vty, const struct engine_valkey *valkey)
@@ -59,6 +68,7 @@ void holdfast_write_block(struct vty *vty, const struct holdfast_config *config)
 		if (config->local_members[i].family)
 			vty_out(vty, " local-member %s\n",
 				holdfast_address_text(&config->local_members[i], text));
+	write_role(vty, config->role);
 	if (config->key_file[0])
 		vty_out(vty, " directory key-file %s\n", config->key_file);
 	write_engine(vty, &config->valkey);
@@ -81,4 +91,8 @@ void holdfast_write_block(struct vty *vty, const struct holdfast_config *config)
 		vty_out(vty, " pins max %u\n", config->pins_max);
 	if (config->pin_check_s != defaults->pin_check_s)
 		vty_out(vty, " pins check-interval %u\n", config->pin_check_s);
+	if (config->flows_max != defaults->flows_max)
+		vty_out(vty, " flows max %u\n", config->flows_max);
+	if (config->flow_lifetime_s != defaults->flow_lifetime_s)
+		vty_out(vty, " flows lifetime %u\n", config->flow_lifetime_s);
 }

@@ -27,18 +27,21 @@ BLOCK = """holdfast
  local-member 10.255.0.3
  directory key-file /etc/frr/holdfast.key
 """
+ROLE = " role director\n"
 ENGINE = """ directory engine valkey 10.0.0.7 6380 user holdfast password-file /etc/frr/valkey.password tls \
 ca-file /etc/frr/ca.pem certificate /etc/frr/host.pem key /etc/frr/host.key prefix edge
 """
-ALL = BLOCK + ENGINE + """ directory port 8000
+ALL = BLOCK.replace(" directory key", ROLE + " directory key") + ENGINE + """ directory port 8000
  directory replicas 2
  directory ring-members 64
  directory record-lifetime 30
  tunnel port 5000 vni 99
- mark owner-mask 0xff000000 stray-bit 0x00000001 tunnel-bit 0x00000002
+ mark owner-mask 0xff000000 stray-bit 0x00000001 tunnel-bit 0x00000002 path-mask 0x00ff0000
  queue 12
  pins max 1000
  pins check-interval 5
+ flows max 2000
+ flows lifetime 60
 """
 
 
@@ -168,7 +171,8 @@ def test_only_what_differs_from_the_defaults_is_shown(r1):
     assert running(r1) == BLOCK
     block(r1, "directory port 7939", "directory replicas 3", "directory ring-members 48", "directory record-lifetime 600",
           "tunnel port 4790 vni 77", "queue 7939", "pins max 1048576", "pins check-interval 60",
-          "mark owner-mask fff stray-bit 0x80000000 tunnel-bit 40000000")
+          "mark owner-mask fff stray-bit 0x80000000 tunnel-bit 40000000 path-mask ff00000", "role auto",
+          "flows max 1048576", "flows lifetime 900")
     assert running(r1) == BLOCK
     enter(r1, ALL)
     assert running(r1) == ALL
@@ -184,7 +188,8 @@ def test_every_line_has_a_no_form(r1):
     assert running(r1) == "holdfast\n"
     enter(r1, ALL)
     assert block(r1, "no directory engine", "no directory port", "no directory replicas", "no directory ring-members", "no directory record-lifetime",
-                 "no tunnel", "no mark", "no queue", "no pins max", "no pins check-interval") == ""
+                 "no tunnel", "no mark", "no queue", "no pins max", "no pins check-interval",
+                 "no role", "no flows max", "no flows lifetime") == ""
     assert running(r1) == BLOCK
 
 
@@ -208,6 +213,10 @@ ERRORS = [
     ("mark stray-bit 3", "% stray-bit 0x00000003 is not one bit"),
     ("mark stray-bit 0x800", "% stray-bit 0x00000800 overlaps owner-mask 0x00000fff"),
     ("mark tunnel-bit 0x80000000", "% stray-bit and tunnel-bit are both 0x80000000"),
+    ("mark path-mask 0xf0f00000", "% path-mask 0xf0f00000 is not a contiguous mask of two bits or more"),
+    ("mark path-mask 0xff0", "% path-mask 0x00000ff0 overlaps owner-mask 0x00000fff"),
+    ("mark path-mask 0xc0000000", "% path-mask 0xc0000000 overlaps stray-bit 0x80000000"),
+    ("mark tunnel-bit 0x1000 path-mask 0xff000", "% path-mask 0x000ff000 overlaps tunnel-bit 0x00001000"),
     ("mark tunnel-bit hello", "% hello is not a hexadecimal number of 32 bits"),
     ("directory engine valkey 10.0.0.7 0", "% Unknown command: directory engine valkey 10.0.0.7 0"),
     ("directory engine valkey a;b 6379", "% engine valkey a;b: this is no address and no name"),
@@ -218,6 +227,9 @@ ERRORS = [
      "% engine valkey: prefix {x}: only letters, digits, `.`, `_` and `-` are taken"),
     ("directory engine valkey h 6379 prefix " + 33 * "x", "% prefix: longer than 32 bytes"),
     ("directory replicas 4", "% Unknown command: directory replicas 4"),
+    ("flows max 999", "% Unknown command: flows max 999"),
+    ("flows lifetime 86401", "% Unknown command: flows lifetime 86401"),
+    ("role client", "% Unknown command: role client"),
     ("directory record-lifetime 4", "% Unknown command: directory record-lifetime 4"),
 ]
 
@@ -243,6 +255,32 @@ def test_warnings_keep_the_line(r1):
     assert running(r1) == ("holdfast\n local-member 10.255.0.77\n"
                            " directory key-file /etc/frr/secret\n"
                            " directory engine valkey h 6379 password-file /etc/frr/secret\n")
+
+
+def test_the_default_path_mask_gives_way_with_a_warning(r1, peer):
+    """A configuration from before there was one loads as it is; the host is no director then."""
+    fpmd = peer()
+    enter(r1, BLOCK)
+    assert eventually(lambda: fpmd.got("config") and fpmd.got("config")[-1]["path-mask"] == 0x0ff00000)
+    assert "role" not in fpmd.got("config")[-1]
+    warning = ("% warning: the default path-mask 0x0ff00000 overlaps: this host is no director until a path-mask"
+               " is given\n")
+    assert block(r1, "mark owner-mask 0xff000000 stray-bit 1 tunnel-bit 2", "role server") == warning
+    assert eventually(lambda: fpmd.got("config")[-1].get("role") == 1)
+    assert "path-mask" not in fpmd.got("config")[-1]
+    assert block(r1, "mark path-mask ff0000", "role director", "flows max 2000", "flows lifetime 60") == ""
+    assert eventually(lambda: fpmd.got("config")[-1].get("role") == 2)
+    config = fpmd.got("config")[-1]
+    assert (config["path-mask"], config["flows-max"], config["flow-lifetime"]) == (0xff0000, 2000, 60)
+    assert block(r1, "mark path-mask 0") == ""
+    assert " path-mask 0x00000000\n" in running(r1)
+    assert eventually(lambda: "path-mask" not in fpmd.got("config")[-1])
+    # Together, in one line, in any order; one that is gone does not overlap any more.
+    assert block(r1, "no mark", "mark path-mask fff owner-mask ff00000") == ""
+    assert eventually(lambda: fpmd.got("config")[-1].get("path-mask") == 0xfff)
+    assert block(r1, "no mark owner-mask ff00000 path-mask fff") == ""
+    assert running(r1) == BLOCK.replace(" directory key", ROLE + " directory key") + (
+        " flows max 2000\n flows lifetime 60\n")
 
 
 def test_written_to_the_integrated_file_and_loaded_at_boot(r1):
@@ -320,7 +358,7 @@ def test_fpmd_absent(r1):
     assert eventually(lambda: "No such file" in vtysh(r1, "show holdfast members"))
     reason = ("fpmd is not connected (socket /var/run/frr/fpmd.sock: No such file or directory):"
               " start it, e.g. systemctl start fpmd")
-    for topic in ("members", "pins", "sessions", "directory", "counters"):
+    for topic in ("members", "paths", "pins", "sessions", "directory", "counters"):
         assert vtysh(r1, "show holdfast " + topic) == "% " + reason + "\n"
         answer = json.loads(vtysh(r1, "show holdfast %s json" % topic))
         assert answer["error"] == reason
@@ -344,7 +382,8 @@ def test_fpmd_is_told_everything(r1, peer):
         "members": ["10.255.0.3"], "key-file": "/etc/frr/holdfast.key", "directory-port": 7939,
         "replicas": 3, "tunnel-port": 4790, "vni": 77, "owner-mask": 0xfff,
         "stray-bit": 1 << 31, "tunnel-bit": 1 << 30, "queue": 7939, "record-lifetime": 600,
-        "pin-check": 60, "pins-max": 1048576, "ring-members": 48}
+        "pin-check": 60, "pins-max": 1048576, "ring-members": 48,
+        "path-mask": 0x0ff00000, "flows-max": 1048576, "flow-lifetime": 900}
     routes = fpmd.routes()
     assert sorted(routes) == ["10.255.0.3/32", "10.255.0.4/32", "192.0.2.80/32", "2001:db8::80/128"]
     assert [hop["gateway"] for hop in routes["10.255.0.4/32"]] == ["10.1.0.2", "10.1.0.3"]
@@ -429,7 +468,7 @@ def test_show_is_relayed(r1, peer):
     enter(r1, BLOCK)
     assert eventually(lambda: "peer" in vtysh(r1, "show holdfast"))
     assert vtysh(r1, "show holdfast").startswith("peer: summary\n")
-    for topic in ("members", "pins", "sessions", "directory"):
+    for topic in ("members", "paths", "pins", "sessions", "directory"):
         assert vtysh(r1, "show holdfast " + topic) == "peer: %s\n" % topic
         assert json.loads(vtysh(r1, "show holdfast %s json" % topic)) == {"topic": topic}
     assert "frames-sent" in vtysh(r1, "show holdfast counters")
