@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* fpmd: options, privileges, signals, the event loop. */
+/* fpmd: options, what only root may do, privileges, signals, the event loop. */
 #include <cap-ng.h>
 #include <errno.h>
 #include <getopt.h>
@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "fpmd/bpf_directory.h"
 #include "fpmd/daemon.h"
 #include "fpmd/log.h"
 #include "fpmd/loop.h"
@@ -21,35 +22,49 @@
 #define SOCKET_DEFAULT "/var/run/frr/fpmd.sock"
 
 static const struct option options[] = {
-	{"socket", required_argument, NULL, 's'}, {"user", required_argument, NULL, 'u'},
-	{"daemon", no_argument, NULL, 'd'},	  {"help", no_argument, NULL, 'h'},
-	{"version", no_argument, NULL, 'v'},	  {NULL, 0, NULL, 0},
+	{"socket", required_argument, NULL, 's'},
+	{"user", required_argument, NULL, 'u'},
+	{"bpf-directory", required_argument, NULL, 'b'},
+	{"daemon", no_argument, NULL, 'd'},
+	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, 'v'},
+	{NULL, 0, NULL, 0},
 };
 
 static void usage(FILE *to)
 {
 	fprintf(to,
-		"usage: fpmd [-s SOCKET] [-u USER] [-d]\n"
+		"usage: fpmd [-s SOCKET] [-u USER] [-b DIRECTORY] [-d]\n"
 		"  -s, --socket SOCKET  where zebra's module connects (default " SOCKET_DEFAULT
 		")\n"
 		"  -u, --user USER      when started as root: run as USER, keeping only the\n"
 		"                       capabilities that are needed\n"
+		"  -b, --bpf-directory DIRECTORY  on a bpffs: what a director recorded outlives\n"
+		"                       fpmd there (default " BPF_DIRECTORY_DEFAULT ")\n"
 		"  -d, --daemon         log to syslog instead of standard error\n"
 		"Its configuration comes from zebra: vtysh, `configure`, `holdfast`.\n"
 		"Signals: TERM, INT: stop, detours stay, strays are answered by the kernel again;\n"
 		"         USR1: stop for a restart, everything stays.\n");
 }
 
-/* CAP_NET_ADMIN: netlink, sysctl, tc; CAP_BPF and CAP_PERFMON: classifier and session events. */
-static int keep_capabilities(const char *user, struct error *error)
+static int find_account(const char *user, uid_t *uid, gid_t *gid, struct error *error)
 {
-	static const unsigned int needed[] = {CAP_NET_ADMIN, CAP_BPF, CAP_PERFMON};
 	const struct passwd *account = user ? getpwnam(user) : NULL;
-	const size_t count = sizeof(needed) / sizeof(needed[0]);
-	bool has[sizeof(needed) / sizeof(needed[0])];
 
 	if (user && !account)
 		return error_set(error, "there is no user %s", user);
+	*uid = account && geteuid() == 0 ? account->pw_uid : geteuid();
+	*gid = account && geteuid() == 0 ? account->pw_gid : getegid();
+	return 0;
+}
+
+/* CAP_NET_ADMIN: netlink, sysctl, tc; CAP_BPF and CAP_PERFMON: classifier and session events. */
+static int keep_capabilities(const char *user, uid_t uid, gid_t gid, struct error *error)
+{
+	static const unsigned int needed[] = {CAP_NET_ADMIN, CAP_BPF, CAP_PERFMON};
+	const size_t count = sizeof(needed) / sizeof(needed[0]);
+	bool has[sizeof(needed) / sizeof(needed[0])];
+
 	if (geteuid() != 0)
 		return 0;
 	/* Without one of them fpmd still starts, so that `show holdfast` can tell what fails. */
@@ -66,9 +81,8 @@ static int keep_capabilities(const char *user, struct error *error)
 	for (size_t i = 0; i < count; i++)
 		if (has[i] && capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, needed[i]))
 			return error_set(error, "cannot choose capabilities");
-	if (account) {
-		if (initgroups(user, account->pw_gid) ||
-		    capng_change_id((int)account->pw_uid, (int)account->pw_gid, CAPNG_NO_FLAG))
+	if (user) {
+		if (initgroups(user, gid) || capng_change_id((int)uid, (int)gid, CAPNG_NO_FLAG))
 			return error_set(error, "cannot become user %s: %s", user, strerror(errno));
 	} else if (capng_apply(CAPNG_SELECT_CAPS)) {
 		return error_set(error, "cannot drop capabilities: %s", strerror(errno));
@@ -95,21 +109,27 @@ static void signalled(evutil_socket_t number, short what, void *arg)
 int main(int argc, char **argv)
 {
 	static const int signals[] = {SIGTERM, SIGINT, SIGUSR1};
-	const char *socket_path = SOCKET_DEFAULT, *user = NULL;
+	const char *socket_path = SOCKET_DEFAULT, *user = NULL, *bpf_path = BPF_DIRECTORY_DEFAULT;
+	struct bpf_directory bpf_directory;
 	struct event *signal_events[3] = {NULL};
 	struct stop_request stop = {.keep = KERNEL_KEEP_ALL};
 	struct daemon *daemon;
 	bool background = false;
 	struct error error;
+	uid_t uid = 0;
+	gid_t gid = 0;
 	int option;
 
-	while ((option = getopt_long(argc, argv, "s:u:dhv", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "s:u:b:dhv", options, NULL)) != -1) {
 		switch (option) {
 		case 's':
 			socket_path = optarg;
 			break;
 		case 'u':
 			user = optarg;
+			break;
+		case 'b':
+			bpf_path = optarg;
 			break;
 		case 'd':
 			background = true;
@@ -128,7 +148,13 @@ int main(int argc, char **argv)
 
 	log_open(!background);
 	signal(SIGPIPE, SIG_IGN);
-	if (keep_capabilities(user, &error)) {
+	if (find_account(user, &uid, &gid, &error)) {
+		log_error("%s", error.text);
+		return 1;
+	}
+	if (bpf_directory_open(bpf_path, uid, gid, &bpf_directory, &error))
+		log_warn("what a director records ends with fpmd: %s", error.text);
+	if (keep_capabilities(user, uid, gid, &error)) {
 		log_error("%s", error.text);
 		return 1;
 	}
@@ -141,7 +167,7 @@ int main(int argc, char **argv)
 		log_error("no memory");
 		return 1;
 	}
-	if (daemon_open(stop.base, socket_path, -1, &daemon, &error)) {
+	if (daemon_open(stop.base, socket_path, bpf_directory.fd, &daemon, &error)) {
 		log_error("%s", error.text);
 		event_base_free(stop.base);
 		return 1;
@@ -160,5 +186,6 @@ int main(int argc, char **argv)
 		if (signal_events[i])
 			event_free(signal_events[i]);
 	event_base_free(stop.base);
+	bpf_directory_close(&bpf_directory);
 	return 0;
 }

@@ -570,7 +570,7 @@ def test_debug_reaches_fpmd_and_is_saved_when_configured(r1, peer):
     assert "Holdfast members debugging is on" in vtysh(r1, "show debugging")
     configure(r1, "debug holdfast")
     assert "debug holdfast\n" in vtysh(r1, "show running-config")
-    assert eventually(lambda: fpmd.got("config")[-1].get("debug") == 63)
+    assert eventually(lambda: fpmd.got("config")[-1].get("debug") == 127)
     configure(r1, "no debug holdfast")
     assert eventually(lambda: "debug" not in fpmd.got("config")[-1])
 
