@@ -31,7 +31,8 @@ struct directory {
 	size_t publications;
 	struct question *questions;
 	bool held;
-	unsigned int gets, refusals;
+	unsigned int gets, record_gets, refusals;
+	bool busy;
 	struct in6_addr refused_member;
 	struct flow refused_flow;
 	struct directory_server server;
@@ -242,6 +243,15 @@ int directory_get(struct directory *directory, const struct flow *flow, unsigned
 	return 0;
 }
 
+int directory_get_record(struct directory *directory, const struct flow *flow,
+			 unsigned int deadline_ms, directory_get_fn *fn, void *arg)
+{
+	if (directory->busy || directory_get(directory, flow, deadline_ms, fn, arg))
+		return -1;
+	directory->record_gets++;
+	return 0;
+}
+
 void directory_refuse(struct directory *directory, const struct in6_addr *member,
 		      const struct flow *flow)
 {
@@ -341,6 +351,16 @@ unsigned int memory_directory_refusals(struct directory *directory, struct in6_a
 unsigned int memory_directory_gets(struct directory *directory)
 {
 	return directory->gets;
+}
+
+unsigned int memory_directory_record_gets(struct directory *directory)
+{
+	return directory->record_gets;
+}
+
+void memory_directory_busy(struct directory *directory, bool busy)
+{
+	directory->busy = busy;
 }
 
 unsigned int memory_directory_opened(void)

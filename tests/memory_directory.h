@@ -36,6 +36,10 @@ bool memory_directory_has_session(struct directory *directory, const struct flow
 unsigned int memory_directory_refusals(struct directory *directory, struct in6_addr *member,
 				       struct flow *flow);
 unsigned int memory_directory_gets(struct directory *directory);
+/* Those among them of directory_get_record(). */
+unsigned int memory_directory_record_gets(struct directory *directory);
+/* directory_get_record() fails: too many are outstanding. */
+void memory_directory_busy(struct directory *directory, bool busy);
 
 /* How often one was opened. */
 unsigned int memory_directory_opened(void);

@@ -39,6 +39,7 @@ START_TEST(too_many_look_ups_do_not_ask_all)
 	}
 	expect(DIRECTORY_TIMED_OUT);
 	ck_assert(step.limited);
+	ck_assert(step.missed);
 	ck_assert_uint_le(lookup.messages, 3);
 	/* What the replicas know is found all the same. */
 	setup();
@@ -87,6 +88,7 @@ START_TEST(too_many_look_ups_ask_silent_replicas_again)
 		next(step.wake_us);
 	expect(DIRECTORY_TIMED_OUT);
 	ck_assert(step.limited);
+	ck_assert(!step.missed);
 	ck_assert_uint_le(lookup.messages, 3 + 3 * LOOKUP_REPEATS);
 	/* There is room again: all are asked. */
 	setup();

@@ -25,6 +25,7 @@ struct node {
 
 static struct event_base *base;
 static struct node node[NODES];
+static uint8_t replicas = 3;
 static char key_path[] = "/tmp/holdfast-onehop-XXXXXX";
 static void on_refused(void *arg, const struct in6_addr *member, const struct flow *flow)
 {
@@ -40,7 +41,7 @@ static struct directory_options options_make(unsigned int number)
 {
 	struct directory_options options = {
 		.port = (uint16_t)(20000 + getpid() % 20000),
-		.replicas = 3,
+		.replicas = replicas,
 		.ring_members = 48,
 		.record_lifetime_s = 600,
 		.records_max = 10000,
@@ -435,6 +436,41 @@ START_TEST(hosts_without_room_prove_nothing)
 }
 END_TEST
 
+/* A director's look-ups: there is nobody to be asked in vain. */
+START_TEST(a_record_alone_is_asked_for)
+{
+	struct flow unknown = unit_flow(1000), known = unit_flow(1001);
+	unsigned int messages = 0;
+
+	replicas = 1;
+	setup();
+	for (int i = 0; i < MEMBER_LOST_MS / 100 + 1; i++)
+		turn(100);
+	ck_assert(directory_publish(node[1].directory, &known));
+	turn(100);
+	ck_assert_int_eq(directory_get_record(node[0].directory, &known, 500, on_result, NULL), 0);
+	for (int i = 0; i < 20; i++)
+		turn(10);
+	ck_assert_uint_eq(results, 1);
+	ck_assert_int_eq(result.answer, DIRECTORY_FOUND);
+	ck_assert(address_equal(&result.owner, &node[1].address));
+	for (uint16_t port = 2000; port < 2100; port++) {
+		unknown.client_port = port;
+		ck_assert_int_eq(
+			directory_get_record(node[0].directory, &unknown, 500, on_result, NULL), 0);
+		for (int i = 0; i < 20 && results < port - 1998u; i++)
+			turn(5);
+		ck_assert_int_eq(result.answer, DIRECTORY_ABSENT);
+		messages += result.messages;
+	}
+	ck_assert_uint_eq(results, 101);
+	/* All others would be 200; some may be late and asked again. */
+	ck_assert_uint_lt(messages, 130);
+	ck_assert_uint_eq(counter(0, "gets-limited"), 0);
+	teardown();
+}
+END_TEST
+
 START_TEST(clock_went_back)
 {
 	struct flow first = unit_flow(1000), second = unit_flow(1001);
@@ -582,6 +618,7 @@ START_TEST(errors_name_cause)
 }
 END_TEST
 
-UNIT_MAIN("onehop", three_members, all_sessions_of_a_member, the_newer_session_of_a_port_is_found,
-	  lost_member_is_in_doubt_first, no_routes_prove_nothing, hosts_without_room_prove_nothing,
-	  clock_went_back, the_clock_jumps_while_it_runs, started_with_any_clock, errors_name_cause)
+UNIT_MAIN("onehop", three_members, a_record_alone_is_asked_for, all_sessions_of_a_member,
+	  the_newer_session_of_a_port_is_found, lost_member_is_in_doubt_first,
+	  no_routes_prove_nothing, hosts_without_room_prove_nothing, clock_went_back,
+	  the_clock_jumps_while_it_runs, started_with_any_clock, errors_name_cause)

@@ -129,6 +129,13 @@ void directory_published_each(struct directory *directory, directory_session_fn 
 int directory_get(struct directory *directory, const struct flow *flow, unsigned int deadline_ms,
 		  directory_get_fn *fn, void *arg);
 
+/*
+ * The same for those who can go on without an answer: asks who keeps the record, never all members.
+ * ABSENT says then that each of them has no record, not that there is no such session.
+ */
+int directory_get_record(struct directory *directory, const struct flow *flow,
+			 unsigned int deadline_ms, directory_get_fn *fn, void *arg);
+
 /* A page of a member's sessions, as the member itself says: records do not tell flows. */
 struct directory_page {
 	enum directory_answer answer; /* FOUND, or TIMED_OUT: it did not answer, or is no member */

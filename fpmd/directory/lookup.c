@@ -211,6 +211,22 @@ static bool ask_replicas_again(struct lookup *lookup, const struct lookup_view *
 	return waiting;
 }
 
+static bool replicas_missed(const struct lookup *lookup, const struct lookup_view *view)
+{
+	bool any = false;
+
+	for (uint8_t i = 0; i < lookup->replicas; i++) {
+		uint16_t id = lookup->replica[i];
+
+		if (!member_bits_has(view->ring, id))
+			continue;
+		if (!member_bits_has(&lookup->missed, id))
+			return false;
+		any = true;
+	}
+	return any;
+}
+
 /* The members whose answer is still missing. */
 static unsigned int count_waiting(const struct lookup *lookup, const struct lookup_view *view)
 {
@@ -340,6 +356,7 @@ void lookup_next(struct lookup *lookup, const struct lookup_view *view, uint64_t
 				return;
 			finish(step, DIRECTORY_TIMED_OUT);
 			step->limited = true;
+			step->missed = replicas_missed(lookup, view);
 			return;
 		}
 		step->asks_all = true;

@@ -103,6 +103,7 @@ struct lookup_step {
 	int unheard;   /* a member that did not answer several times, it has to settle; or -1 */
 	bool done;
 	bool limited;		      /* it timed out at once: view->too_many */
+	bool missed;		      /* then: each replica answered that it knows nothing */
 	enum directory_answer answer; /* when done; the owner is in the lookup */
 	uint64_t wake_us;
 };

@@ -17,6 +17,7 @@ struct pending {
 	uint64_t request; /* generation << 16 | slot */
 	directory_get_fn *fn;
 	void *arg;
+	bool record_only; /* never asks all members */
 	bool started;
 	struct pending *next, *previous; /* of directory->all, once started */
 	struct pending *next_fresh;
@@ -178,7 +179,7 @@ static bool advance(struct pending *pending)
 			.silent = &directory->members.silent,
 			.members = directory->members.count,
 			.incomplete = incomplete(directory, now_us / 1000),
-			.too_many = directory->ask_all_left < ask_all_cost,
+			.too_many = pending->record_only || directory->ask_all_left < ask_all_cost,
 			.settle_us = directory->settle_us,
 		};
 
@@ -187,7 +188,9 @@ static bool advance(struct pending *pending)
 			directory->settle_us[step.unheard] = now_us + LOOKUP_SETTLE_US;
 		directory->ask_all_left -= step.asks_all ? ask_all_cost : 0;
 		if (step.done) {
-			directory->counters.limited += step.limited;
+			if (pending->record_only && step.missed)
+				step.answer = DIRECTORY_ABSENT;
+			directory->counters.limited += step.limited && !pending->record_only;
 			finish(pending, &step);
 			return true;
 		}
@@ -232,8 +235,8 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 	wake_by(directory, wheel_next_us(&directory->wheel), now_us);
 }
 
-int directory_get(struct directory *directory, const struct flow *flow, unsigned int deadline_ms,
-		  directory_get_fn *fn, void *arg)
+static int get(struct directory *directory, const struct flow *flow, bool record_only,
+	       unsigned int deadline_ms, directory_get_fn *fn, void *arg)
 {
 	struct pending *pending;
 	uint16_t slot;
@@ -248,6 +251,7 @@ int directory_get(struct directory *directory, const struct flow *flow, unsigned
 	pending->directory = directory;
 	pending->request = ++directory->generation << 16 | slot;
 	pending->flow = *flow;
+	pending->record_only = record_only;
 	pending->fn = fn;
 	pending->arg = arg;
 	pending->lookup.start_us = clock_us();
@@ -258,6 +262,18 @@ int directory_get(struct directory *directory, const struct flow *flow, unsigned
 	directory->counters.gets++;
 	event_active(directory->work, EV_TIMEOUT, 1);
 	return 0;
+}
+
+int directory_get(struct directory *directory, const struct flow *flow, unsigned int deadline_ms,
+		  directory_get_fn *fn, void *arg)
+{
+	return get(directory, flow, false, deadline_ms, fn, arg);
+}
+
+int directory_get_record(struct directory *directory, const struct flow *flow,
+			 unsigned int deadline_ms, directory_get_fn *fn, void *arg)
+{
+	return get(directory, flow, true, deadline_ms, fn, arg);
 }
 
 /* Has one of the bucket's members just come, so that it may lack records? */
