@@ -3,7 +3,7 @@
 #ifndef HOLDFAST_KERNEL_VIPS_BPF_H
 #define HOLDFAST_KERNEL_VIPS_BPF_H
 
-#include "fpmd/kernel/bpf_shared.h"
+#include "fpmd/kernel/address.bpf.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -11,15 +11,5 @@ struct {
 	__type(key, struct bpf_address);
 	__type(value, __u8);
 } vips SEC(".maps");
-
-static __always_inline void map_ipv4(struct bpf_address *out, __be32 address)
-{
-	__u32 *words = (__u32 *)out;
-
-	words[0] = 0;
-	words[1] = 0;
-	words[2] = bpf_htonl(0xffff);
-	words[3] = address;
-}
 
 #endif
