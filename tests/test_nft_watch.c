@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fpmd/kernel/nft_private.h"
 #include "tests/nft_rig.h"
 
 START_TEST(others_change_rules)
@@ -75,6 +76,41 @@ START_TEST(others_change_rules)
 }
 END_TEST
 
+/* While a large transaction of ours runs nobody listens. */
+START_TEST(others_change_something_meanwhile)
+{
+	struct in6_addr vip;
+	uint32_t generation;
+	char what[96] = "";
+
+	open_it();
+	ok(nft_watch(nft, base, changed, what, &error));
+	address_parse(VIP, &vip);
+	ok(nft_vips_set(nft, &vip, 1, &error));
+	ok(nft_owner_add(nft, 1, &error));
+
+	ck_assert(nft_watch_pause(nft, &generation));
+	ck_assert_uint_eq(change(0, 10, 0, 1), 0);
+	ck_assert_uint_eq(change(0, 10, 1, 0), 0);
+	nft_watch_resume(nft, generation, 2);
+	loop(100);
+	ck_assert_str_eq(what, "");
+
+	ck_assert(nft_watch_pause(nft, &generation));
+	ck_assert_uint_eq(change(0, 10, 0, 1), 0);
+	run_ok("nft flush map ip holdfast pins");
+	nft_watch_resume(nft, generation, 1);
+	loop(100);
+	ck_assert_str_eq(what, "notifications were missed");
+
+	what[0] = 0;
+	ck_assert_uint_eq(change(100, 1000, 0, 1), 0);
+	run_ok("nft flush map ip holdfast pins");
+	loop(1200);
+	ck_assert_str_eq(what, "element of pins deleted by another program");
+}
+END_TEST
+
 START_TEST(both_families)
 {
 	struct kernel_pin_change *changes;
@@ -123,4 +159,4 @@ START_TEST(both_families)
 }
 END_TEST
 
-NFT_MAIN("nft_watch", others_change_rules, both_families)
+NFT_MAIN("nft_watch", others_change_rules, others_change_something_meanwhile, both_families)

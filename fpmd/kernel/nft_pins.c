@@ -13,6 +13,7 @@
 #include "fpmd/kernel/nft_private.h"
 
 #define CHUNK_MAX 10000	    /* changes in one transaction */
+#define UNWATCHED_MIN 64    /* changes: below, notifications cost less than to prevent them */
 #define FAILED_SENDS_MAX 64 /* about 10 ms each; then the search for faulty changes ends */
 
 static struct nft_pin *pin_find(struct nft *nft, const struct flow *flow)
@@ -92,6 +93,9 @@ static int steps_send(struct nft *nft, struct step *steps, size_t count,
 	static struct nft_element elements[NFT_ELEMENTS_MAX];
 	struct nft_batch batch;
 	size_t used, total = 0;
+	uint32_t generation;
+	bool paused;
+	int result;
 
 	nft_batch_begin(&batch, &nft->link);
 	/* All removals first: they make room, and a pin that changes its owner must go before. */
@@ -125,7 +129,11 @@ static int steps_send(struct nft *nft, struct step *steps, size_t count,
 		memset(failure, 0, sizeof(*failure));
 		return 0;
 	}
-	return nft_batch_send(&batch, failure);
+	paused = total >= UNWATCHED_MIN && nft_watch_pause(nft, &generation);
+	result = nft_batch_send(&batch, failure);
+	if (paused)
+		nft_watch_resume(nft, generation, result ? 0 : 1);
+	return result;
 }
 
 static void steps_settle(struct nft *nft, struct step *steps, size_t count)

@@ -143,5 +143,12 @@ void nft_pins_forget(struct nft *nft);
 
 /* nft_watch.c */
 void nft_watch_stop(struct nft *nft);
+/*
+ * Around a transaction of many elements: the kernel notifies nobody of it meanwhile. If it took
+ * more than the *own* transactions since nft_watch_pause(), others may have changed something, and
+ * the caller of nft_watch() is told so. false: not paused, do not resume.
+ */
+bool nft_watch_pause(struct nft *nft, uint32_t *generation);
+void nft_watch_resume(struct nft *nft, uint32_t generation, unsigned int own);
 
 #endif

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Notices when others change our tables. Runs on fpmd's loop, on a socket of its own. Our own
- * changes are filtered out in the kernel by their port, so that large transactions cannot flood it.
+ * changes are filtered out in the kernel by their port, so that they cannot flood it; and while a
+ * large transaction of ours runs, nobody listens at all, as the kernel makes a notification for
+ * each element, which takes longer than all the rest.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -13,6 +15,8 @@
 #include <linux/filter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
+
+#include <libnftnl/common.h>
 
 #include "fpmd/clock.h"
 #include "fpmd/kernel/nft_private.h"
@@ -43,6 +47,8 @@ static void change_tell(evutil_socket_t fd, short events, void *arg)
 {
 	struct nft *nft = arg;
 
+	/* In vain, unless nft_watch_resume() could not. */
+	(void)nl_socket_add_membership(nft->watch.socket, NFNLGRP_NFTABLES);
 	nft->changed_ms = clock_ms();
 	nft->changed(nft->changed_arg, nft->changed_what);
 }
@@ -128,6 +134,47 @@ static void watch_read(evutil_socket_t fd, short events, void *arg)
 		     message = mnl_nlmsg_next(message, &left))
 			watch_message(nft, message);
 	}
+}
+
+static int generation_message(const struct nlmsghdr *message, void *arg)
+{
+	const struct nlattr *attribute;
+
+	mnl_attr_for_each(attribute, message, sizeof(struct nfgenmsg))
+	{
+		if (mnl_attr_get_type(attribute) != NFTA_GEN_ID ||
+		    mnl_attr_validate(attribute, MNL_TYPE_U32) < 0)
+			continue;
+		*(uint32_t *)arg = ntohl(mnl_attr_get_u32(attribute));
+		return 0;
+	}
+	return -EBADMSG;
+}
+
+/* How many transactions the kernel has taken, from anybody. */
+static int generation_ask(struct nft *nft, uint32_t *generation)
+{
+	_Alignas(8) char bytes[64];
+	struct nlmsghdr *request =
+		nftnl_nlmsg_build_hdr(bytes, NFT_MSG_GETGEN, AF_UNSPEC, NLM_F_REQUEST, 0);
+
+	return nft_link_dump(&nft->link, request, generation_message, generation);
+}
+
+bool nft_watch_pause(struct nft *nft, uint32_t *generation)
+{
+	if (!nft->watch_event || generation_ask(nft, generation))
+		return false;
+	return nl_socket_drop_membership(nft->watch.socket, NFNLGRP_NFTABLES) >= 0;
+}
+
+void nft_watch_resume(struct nft *nft, uint32_t generation, unsigned int own)
+{
+	int result = nl_socket_add_membership(nft->watch.socket, NFNLGRP_NFTABLES);
+	uint32_t now = 0;
+
+	if (result < 0 || generation_ask(nft, &now) || now != generation + own)
+		change_note(nft, false, "notifications", "", "were missed");
 }
 
 /* All messages of a datagram come from one transaction: look at the first one's port. */
