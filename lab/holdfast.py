@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Holdfast on the servers of a lab: zebra's module, one fpmd a server, configuration, and its own figures.
+"""Holdfast on the nodes of a lab that run it: zebra's module, one fpmd a node, configuration, and its own figures.
 
 The only place that knows how Holdfast is started, configured and asked.
 """
@@ -39,19 +39,19 @@ class Holdfast:
         self.retired = {}  # counters of fpmds that were killed
 
     def make_key(self, network):
-        """Before the configuration is written: the key that all servers share."""
+        """Before the configuration is written: the key that all members share."""
         self.key_file = network.run.directory / "holdfast.key"
         self.key_file.write_text(f"1 {secrets.token_hex(32)}\n")
         os.chmod(self.key_file, 0o600)
         shutil.chown(self.key_file, "frr", "frr")
 
     def prepare(self, network):
-        """Before zebra starts: an fpmd on each server."""
-        for server in network.topology.servers:
-            self.start(network, server.name)
+        """Before zebra starts: an fpmd on each node that runs Holdfast."""
+        for node in network.topology.holdfast_nodes:
+            self.start(network, node)
 
     def zebra_config(self, node):
-        if node.role != topology.SERVER:
+        if not node.runs_holdfast:
             return ""
         return (
             f"holdfast\n prefix {topology.VIP}/32\n member-range {topology.MEMBER_RANGE}\n"
@@ -61,17 +61,24 @@ class Holdfast:
     def zebra_arguments(self, network, node):
         return ["-M", f"{self.module}:{self._socket(network, node)}"]
 
+    def bpf_arguments(self, network):
+        """What is recorded outlives a killed fpmd, but not the run."""
+        return ["--bpf-directory", network.run.mount_bpf()]
+
     def _socket(self, network, server):
         return network.directory(server) / "fpmd.sock"
 
     def start(self, network, server, wrapper=()):
-        argv = ["nice", "-n", FPMD_NICE, *wrapper, self.fpmd, "--user", "frr", "--socket", self._socket(network, server)]
+        argv = [
+            "nice", "-n", FPMD_NICE, *wrapper, self.fpmd, "--user", "frr", "--socket", self._socket(network, server),
+            *self.bpf_arguments(network),
+        ]  # fmt: skip
         self.processes[server] = network.run.spawn(server, argv, f"{server}/fpmd.log")
 
     def retire(self, network, server):
         """Takes down the counters of an fpmd that is about to die, for totals(). Returns its process."""
         process = self.processes.pop(server, None)
-        if process and process.poll() is None:
+        if process and process.poll() is None and _serves(network, server):
             for name, value in self.counters(network, server).items():
                 self.retired[name] = self.retired.get(name, 0) + value
         return process
@@ -81,15 +88,20 @@ class Holdfast:
         if process := self.retire(network, server):
             network.run.stop([process], 9)
 
+    def signal(self, nodes, number):
+        """Sends a signal to the fpmd of each node."""
+        for node in nodes:
+            self.processes[node].send_signal(number)
+
     def kill_all(self, network):
-        for server in network.topology.servers:
-            self.kill(network, server.name)
+        for node in network.topology.holdfast_nodes:
+            self.kill(network, node)
 
     def start_missing(self, network):
-        for server in network.topology.servers:
-            process = self.processes.get(server.name)
+        for node in network.topology.holdfast_nodes:
+            process = self.processes.get(node)
             if not process or process.poll() is not None:
-                self.start(network, server.name)
+                self.start(network, node)
 
     def crashed(self):
         """Names of servers whose fpmd ended without being asked to."""
@@ -117,10 +129,14 @@ class Holdfast:
         answer = self.show(network, server, "counters")
         return {name: answer[group][key] for name, (group, key) in COUNTERS.items()}
 
+    def _servers(self, network):
+        """Names of the servers whose fpmd was started."""
+        return [node for node in self.processes if _serves(network, node)]
+
     def totals(self, network):
-        """The counters of COUNTERS over all servers, killed fpmds included."""
+        """The counters of COUNTERS over all servers, killed fpmds included; not those of directors."""
         totals = {name: self.retired.get(name, 0) for name in COUNTERS}
-        for server in self.processes:
+        for server in self._servers(network):
             for name, value in self.counters(network, server).items():
                 totals[name] += value
         return totals
@@ -129,7 +145,7 @@ class Holdfast:
         """How many pins all servers that run have, those to one owner (a server's name) if given."""
         member = owner and network.topology.nodes[owner].member
         count = 0
-        for server in self.processes:
+        for server in self._servers(network):
             listed = self.show(network, server, "pins")["pins"]
             count += sum(member in (None, pin["owner"]) for pin in listed)
         return count
@@ -139,26 +155,31 @@ class Holdfast:
         return self.show(network, server, "counters")["fpmd"]["pinsTakenOver"]
 
     def await_ready(self, network):
-        """Waits until every server has every member in its ring."""
+        """Waits until every member has every member in its ring."""
         end = time.monotonic() + READY_TIMEOUT
-        count = len(network.topology.servers)
-        for server in network.topology.servers:
+        nodes = network.topology.holdfast_nodes
+        count = len(nodes)
+        for node in nodes:
             while True:
-                members = (self.ask(network, server.name, "members") or {}).get("members", [])
+                members = (self.ask(network, node, "members") or {}).get("members", [])
                 in_ring = sum(member.get("state") == "in ring" for member in members)
                 if in_ring == count:
                     break
                 if time.monotonic() > end:
-                    raise LabError(f"{server.name}: {in_ring} of {count} members are in the ring")
+                    raise LabError(f"{node}: {in_ring} of {count} members are in the ring")
                 time.sleep(0.1)
 
     def set_timers(self, network, seconds):
         """Every expiry of Holdfast at *seconds*; None: the defaults again."""
-        for server in network.topology.servers:
-            with network.vty(server.name, "zebra") as vty:
+        for node in network.topology.holdfast_nodes:
+            with network.vty(node, "zebra") as vty:
                 if seconds is None:
                     vty.configure(["holdfast", "no directory record-lifetime", "no pins check-interval"])
                 else:
                     vty.configure([
                         "holdfast", f"directory record-lifetime {seconds}", f"pins check-interval {seconds}",
                     ])  # fmt: skip
+
+
+def _serves(network, node):
+    return network.topology.nodes[node].role == topology.SERVER

@@ -103,7 +103,7 @@ class HealthCheck(Hostile):
         for server in stage.chance.sample([server.name for server in stage.topology.servers], 2):
             self.checks[server] = Client(
                 stage.lab.run, stage.lab.build_directory, self.sessions, stage.first_port,
-                stage.chance.randrange(2**32), node=server, control=False, ramp_ms=300,
+                stage.chance.randrange(2**32), node=server, control=None, ramp_ms=300,
             )  # fmt: skip
         for client in self.checks.values():
             client.await_ready()

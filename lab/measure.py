@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the lab sees for itself, the same with stock FRR and with Holdfast: which flow's segments came to which
-server by the fabric, and which flows crossed which switch or uplink. One nftables table of the lab's own a
-namespace; it counts and never changes a packet.
+server by the fabric, which flows crossed which switch or uplink, and by which path a director sent them. One
+nftables table of the lab's own a namespace; it counts and never changes a packet.
 
 A flow is (client address, client port).
 """
@@ -37,6 +37,13 @@ def ruleset(description, node):
                 f"{_FROM} add @crossed {{ ip daddr . tcp dport }}",
             ],
         )
+    elif node.role == topology.EDGE and node.runs_holdfast:
+        paths = [neighbor.interface for neighbor in node.neighbors]
+        sets = [f"set left_{path} {{ {_SET} }}" for path in paths]
+        leaving = [
+            f"oifname {path} {_TO} tcp flags & rst == 0 add @left_{path} {{ ip saddr . tcp sport }}" for path in paths
+        ]
+        chains = _chain("postrouting", 310, leaving)
     else:
         return None
     return f"table ip {TABLE} {{\n" + "\n".join(sets) + "\n" + chains + "}\n"
@@ -82,6 +89,13 @@ class Meters:
 
     def crossed_uplink(self, server, leaf):
         return self._flows(server, f"via_{leaf}")
+
+    def paths(self, edge):
+        """Interface -> flows that a director sent out by it, tunnels not counted."""
+        return {
+            neighbor.interface: self._flows(edge, f"left_{neighbor.interface}")
+            for neighbor in self.topology.nodes[edge].neighbors
+        }
 
     def moved(self, owners):
         """(flow, server) for each server, other than its owner, that a flow of *owners* (flow -> server)

@@ -67,8 +67,10 @@ class Network:
         names = [self.run.namespace(name) for name in self.topology.nodes]
         self._ip("".join(f"netns add {name}\n" for name in names))
         for name, node in self.topology.nodes.items():
-            settings = [f"{key}={value}" for key, value in topology.sysctls(node).items()]
-            self.run.execute(name, ["sysctl", "-q", "-w", *settings])
+            self._sysctl(name, topology.sysctls(node))
+
+    def _sysctl(self, node, settings):
+        self.run.execute(node, ["sysctl", "-q", "-w", *[f"{key}={value}" for key, value in settings.items()]])
 
     def _make_links(self):
         # The two ends of a cable get different indices: if they are equal by chance, the kernel takes the device
@@ -77,20 +79,19 @@ class Network:
         for number, link in enumerate(self.topology.links):
             left, right = self.run.namespace(link.left), self.run.namespace(link.right)
             lines.append(
-                f"link add {link.right} index {100 + 2 * number} mtu {link.mtu} netns {left} type veth "
-                f"peer name {link.left} index {101 + 2 * number} mtu {link.mtu} netns {right}"
+                f"link add {link.left_interface} index {100 + 2 * number} mtu {link.mtu} netns {left} type veth "
+                f"peer name {link.right_interface} index {101 + 2 * number} mtu {link.mtu} netns {right}"
             )
         self._ip("\n".join(lines) + "\n")
         for name, node in self.topology.nodes.items():
             lines = ["link set lo up"] + [f"addr add {address} dev lo" for address in node.addresses]
-            for link in self.topology.links:
-                if name == link.left:
-                    lines += [f"addr add {link.left_address} dev {link.right}", f"link set {link.right} up"]
-                elif name == link.right:
-                    lines += [f"addr add {link.right_address} dev {link.left}", f"link set {link.left} up"]
-            if node.role == topology.CLIENT:
-                lines.append(f"route add default via {topology.EDGE_ADDRESS}")
-            self._ip("\n".join(lines) + "\n", name)
+            ends = [(end, link) for link in self.topology.links for end in link.ends if end[0] == name]
+            for (_, interface, address), link in ends:
+                if link.unnumbered:
+                    self._sysctl(name, topology.link_local_sysctls(interface))
+                lines += [f"addr add {address} dev {interface}"] if address else []
+                lines.append(f"link set {interface} up")
+            self._ip("\n".join(lines + [f"route replace {route}" for route in node.routes]) + "\n", name)
 
     def _ip(self, commands, node=None):
         argv = ["ip"] + (["-n", self.run.namespace(node)] if node else []) + ["-batch", "-"]
@@ -112,9 +113,9 @@ class Network:
         directory.mkdir(exist_ok=True)
         extra = self.holdfast.zebra_config(node) if self.holdfast else ""
         texts = {
-            "zebra": topology.zebra_config(node, extra),
+            "zebra": self.topology.zebra_config(node, extra),
             "bfdd": topology.bfdd_config(node),
-            "bgpd": topology.bgpd_config(node, node.name in self.serving),
+            "bgpd": self.topology.bgpd_config(node, node.name in self.serving),
         }
         for daemon, text in texts.items():
             (directory / f"{daemon}.conf").write_text(text)
@@ -134,7 +135,7 @@ class Network:
         ]  # fmt: skip
         if daemon == "bfdd":
             argv += ["--bfdctl", directory / "bfdd.sock"]
-        if daemon == "zebra" and self.holdfast and self.topology.nodes[node].role == topology.SERVER:
+        if daemon == "zebra" and self.holdfast and self.topology.nodes[node].runs_holdfast:
             argv += self.holdfast.zebra_arguments(self, node)
         for stale in (f"{daemon}.vty", f"{daemon}.pid"):
             (directory / stale).unlink(missing_ok=True)
@@ -203,20 +204,19 @@ class Network:
 
     def cut_node(self, node):
         """All cables of a node at once."""
-        links = [(node, peer) for peer, _, _ in self.topology.nodes[node].neighbors]
+        links = [(node, interface) for link in self.topology.links for end, interface, _ in link.ends if end == node]
         self.ip(node, *[f"link set {interface} down" for _, interface in links])
         self.down.update(links)
 
     def join(self, server):
         """The server leaves the network and joins it again as a new one: the switches have forgotten its
         next hops. It announces its member address only."""
-        node = self.topology.nodes[server]
         self.serving.discard(server)
         self.cut_node(server)
         self.kill_daemons(server)
         time.sleep(NEXT_HOP_KEEP + 0.5)
         self.start_daemons(server)
-        self.mend(*[(server, peer) for peer, _, _ in node.neighbors])
+        self.mend(*[(server, interface) for interface in self.topology.uplinks(server)])
 
     # --- state ---
 
@@ -228,16 +228,17 @@ class Network:
     def converged(self, serving=None):
         """None if every kernel has the routes it should have, else what is still amiss."""
         serving = self.serving if serving is None else serving
-        for node, count in topology.expected_next_hops(self.topology, serving).items():
+        for node, count in self.topology.expected_next_hops(serving).items():
             if self.vip_next_hops(node) != count:
                 return f"{node}: {self.vip_next_hops(node)} of {count} next hops"
-        for server in self.topology.servers:
-            listed = json.loads(self.run.execute(server.name, ["ip", "-j", "route", "show"]) or "[]")
+        for node in [node.name for node in self.topology.nodes.values() if node.runs_frr]:
+            if not (wanted := self.topology.expected_ways(node)):
+                continue
+            listed = json.loads(self.run.execute(node, ["ip", "-j", "route", "show"]) or "[]")
             routes = {route["dst"]: _count_next_hops([route]) for route in listed}
-            wanted = topology.expected_ways(self.topology, server.name)
             for destination, count in wanted.items():
                 if routes.get(destination) != count:
-                    return f"{server.name}: {routes.get(destination, 0)} of {count} ways to {destination}"
+                    return f"{node}: {routes.get(destination, 0)} of {count} ways to {destination}"
         return None
 
     def await_convergence(self, timeout=CONVERGE_TIMEOUT):
@@ -252,6 +253,9 @@ class Network:
     def restore(self):
         """Everything up and in service again, whatever happened."""
         self.mend(*list(self.down))
+        for name, node in self.topology.nodes.items():
+            if node.routes:  # those that went with their link
+                self.ip(name, *[f"route replace {route}" for route in node.routes])
         for name, node in self.topology.nodes.items():
             dead = node.runs_frr and [
                 daemon for daemon in DAEMONS

@@ -62,23 +62,25 @@ def table(rows):
         "",
         "stalls in ms, of sessions that survived; control: the largest stall of a session that no event touches;",
         "moved: flows that the network brought to a server other than their owner (counted by the lab itself);",
-        "detours: per-flow routes that Holdfast installed; msgs: datagrams sent for look-ups.",
+        "detours: per-flow routes that servers with Holdfast installed; msgs: datagrams that they sent for look-ups;",
+        "resilient: stock FRR with the kernel's resilient next-hop groups, which a program keeps in step with FRR.",
     ]
     return "\n".join(lines)
 
 
 def sorted_rows(rows):
-    """Stock before Holdfast, scenarios in the order in which they ran."""
-    order = {}
+    """Holdfast last of a scenario's modes, scenarios in the order in which they ran."""
+    order, modes = {}, {}
     for row in rows:
+        modes.setdefault(row["mode"], len(modes))
         order.setdefault(row["name"], len(order))
-    return sorted(rows, key=lambda row: (order[row["name"]], row["mode"] != "stock"))
+    return sorted(rows, key=lambda row: (order[row["name"]], modes[row["mode"]]))
 
 
 def _cell(row, key):
     value = row.get(key)
     if key == "verdict":
-        if row["mode"] == "stock":
+        if row["mode"] != "holdfast":
             able = row["able"]
             lost = able - row["able_survived"]
             return f"{100 * lost / able:.0f} % lost" if lost and able else ""

@@ -2,7 +2,8 @@
 """One run of the lab: its prefix, its directory, and the removal of both, however the run ends.
 
 Everything that a run makes is found again through the prefix alone: namespaces /run/netns/PREFIX-*, the
-directory ROOT/PREFIX with the run's process id in it, and the processes inside of its namespaces.
+directory ROOT/PREFIX with the run's process id in it and the bpffs on its `bpf`, and the processes inside of its
+namespaces.
 """
 
 import ctypes
@@ -72,6 +73,16 @@ class Run:
 
     def namespace(self, node):
         return f"{self.prefix}-{node}"
+
+    def mount_bpf(self):
+        """Mounts a bpffs of the run's own, if that has not been done, and returns its path."""
+        path = self.directory / "bpf"
+        if not path.is_dir():
+            path.mkdir()
+            mounted = subprocess.run(["mount", "-t", "bpf", "bpf", path], capture_output=True, text=True, check=False)
+            if mounted.returncode:
+                raise LabError(f"{path}: {mounted.stderr.strip()}")
+        return path
 
     def spawn(self, node, argv, log, **options):
         """Starts a process inside of a node; its output goes to a file of the run's directory."""
@@ -165,6 +176,9 @@ def remove_leftovers(prefix):
                 pass
     commands = "".join(f"netns del {name}\n" for name in namespaces)
     subprocess.run(["ip", "-force", "-batch", "-"], input=commands, capture_output=True, text=True, check=False)
+    bpf = ROOT / prefix / "bpf"
+    if bpf.is_mount():
+        subprocess.run(["umount", bpf], capture_output=True, check=False)
     shutil.rmtree(ROOT / prefix, ignore_errors=True)
 
 

@@ -13,9 +13,16 @@ class Scenario:
     aftermath = 3.0  # seconds that the sessions run on after the last event
     strict = True  # no retransmission beyond those of a run without events
     moves = True  # flows move, and detours are needed
+    quiet = False  # nothing happens
+    breaks_stock = 0  # share of the sessions that stock FRR loses at least, or the comparison is unrealistic
     one_owner = True  # a 4-tuple has one owner for the whole run, so that detours can be compared
     loses_element = False  # a link or a switch fails
     loses_member = False  # a member of the directory dies for good
+    director = False  # see lab.director
+    where = topology.Topology
+    modes = ("stock", "holdfast")
+    quick_modes = modes  # those of the quick form, if it is not asked for by name
+    further_ports = 40  # for sessions beside those that all scenarios have
 
     def prepare(self, stage):
         """Before the sessions start."""
@@ -31,10 +38,12 @@ class Nothing(Scenario):
     name = "none"
     title = "no event: what the machine itself does to the sessions"
     moves = False
+    quiet = True
 
 
 class AddServer(Scenario):
     name = "add-server"
+    breaks_stock = 0.25
     title = "a server joins: the VIP is announced by one more"
 
     def prepare(self, stage):

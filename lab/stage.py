@@ -5,33 +5,43 @@ Random choices come from the stage's generator alone, which depends on the seed 
 the mode: stock FRR and Holdfast meet the same victims and the same pauses.
 """
 
+import pathlib
 import random
 import statistics
+import sys
 import time
 
 from lab import topology
-from lab.traffic import Applications, Client
+from lab.director_network import DirectorNetwork
+from lab.director_topology import DirectorTopology
 from lab.measure import Meters
 from lab.network import Network
-from lab.run import Run
+from lab.run import LabError, Run
+from lab.traffic import Applications, Client
 
 CLIENT_PORTS = range(2000, 65000)
+ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
 def most_sessions(names):
-    """How many sessions a run may have, *names* being the number of all scenarios: each has ports of its own."""
+    """How many sessions a run may have, *names* being the largest number of scenarios in a topology: each has ports
+    of its own."""
     return len(CLIENT_PORTS) // names - 50
 
 
 class Lab:
-    """A network with its applications and meters, ready for scenarios."""
+    """A network with its applications and meters, ready for scenarios. *mode*: "stock", "holdfast" (then *holdfast*
+    is what lab.holdfast gives) or "resilient". *timers*: every expiry of Holdfast, in seconds; None: the defaults."""
 
-    def __init__(self, servers, seed, build, holdfast=None):
+    def __init__(self, description, mode, build, holdfast=None, timers=None):
         self.build_directory = build
+        self.mode = mode
         self.holdfast = holdfast
-        self.topology = topology.Topology(servers, seed)
+        self.timers = timers
+        self.topology = description
         self.run = Run()
-        self.network = Network(self.run, self.topology, holdfast)
+        kind = DirectorNetwork if isinstance(description, DirectorTopology) else Network
+        self.network = kind(self.run, description, holdfast)
         self.applications = Applications(self.run, self.topology, build)
         self.meters = Meters(self.run, self.topology)
 
@@ -42,6 +52,22 @@ class Lab:
         self.network.await_convergence()
         if self.holdfast:
             self.holdfast.await_ready(self.network)
+            if self.timers:
+                self.holdfast.set_timers(self.network, self.timers)
+        if self.mode == "resilient":
+            for edge in self.topology.edges:
+                self._follow(edge.name)
+
+    def _follow(self, edge):
+        """Starts lab.resilient on an edge."""
+        told = self.network.directory(edge) / "resilient.out"
+        argv = [sys.executable, "-m", "lab.resilient", topology.VIP]
+        self.run.spawn(edge, argv, told, cwd=ROOT)
+        end = time.monotonic() + 10
+        while "ready" not in told.read_text():
+            if time.monotonic() > end:
+                raise LabError(f"{edge}: resilient groups do not work: {told.read_text()[-500:]}")
+            time.sleep(0.02)
 
     def restore(self):
         self.applications.restart_dead()
@@ -58,18 +84,20 @@ class Lab:
 class Stage:
     """What a scenario sees. *dead*: servers that it killed, whose sessions cannot live."""
 
-    def __init__(self, lab, name, index, names, options):
+    def __init__(self, lab, scenario, index, names, options):
+        name = scenario.name
         self.lab = lab
         self.network = lab.network
         self.topology = lab.topology
         self.applications = lab.applications
         self.holdfast = lab.holdfast
-        self.mode = "holdfast" if lab.holdfast else "stock"
+        self.mode = lab.mode
         self.name = name
         self.options = options
         self.chance = random.Random(f"{options.seed}:{name}")
         stride = len(CLIENT_PORTS) // names
-        self.first_port = CLIENT_PORTS[index * stride + self.chance.randrange(stride - options.sessions - 40)]
+        spare = stride - options.sessions - scenario.further_ports
+        self.first_port = CLIENT_PORTS[index * stride + self.chance.randrange(spare)]
         self.events = []
         self.dead = set()
         self.lost_element = set()  # flows that crossed what failed
@@ -77,14 +105,26 @@ class Stage:
         self.extra = {}  # further figures for the report
         self.transfers = []  # further sessions, with port, owner and result
         self.client = None
+        self.later = []  # clients of sessions that began later
 
     def start_traffic(self):
         self.lab.meters.reset()
         self.client = Client(
             self.lab.run, self.lab.build_directory, self.options.sessions, self.first_port,
-            self.chance.randrange(2**32), ramp_ms=500 if self.options.quick else 1000,
+            self.chance.randrange(2**32), control=self.topology.control[1], ramp_ms=500 if self.options.quick else 1000,
         )  # fmt: skip
         self.client.await_ready()
+
+    def new_sessions(self, count):
+        """Opens *count* further sessions from other ports and waits until they have replies. Returns their flows."""
+        first = self.first_port + self.options.sessions + 1 + sum(client.sessions for client in self.later)
+        client = Client(
+            self.lab.run, self.lab.build_directory, count, first, self.chance.randrange(2**32),
+            control=None, ramp_ms=500,
+        )  # fmt: skip
+        client.await_ready()
+        self.later.append(client)
+        return {(topology.CLIENT_ADDRESS, port) for port in range(first, first + count)}
 
     def pick(self, servers=None):
         """A random server, out of those given."""
@@ -103,8 +143,9 @@ class Stage:
 
 
 def play(lab, scenario, index, names, options):
-    """Runs *scenario* and returns its row of the report. The network is left as the scenario left it."""
-    stage = Stage(lab, scenario.name, index, names, options)
+    """Runs *scenario*, number *index* of *names* in its topology, and returns its row of the report. The network is
+    left as the scenario left it."""
+    stage = Stage(lab, scenario, index, names, options)
     before = lab.holdfast.totals(lab.network) if lab.holdfast else {}
     scenario.prepare(stage)
     stage.start_traffic()
@@ -113,6 +154,8 @@ def play(lab, scenario, index, names, options):
     time.sleep(scenario.aftermath * (0.6 if options.quick else 1.0))
     after = lab.holdfast.totals(lab.network) if lab.holdfast else {}
     result = stage.client.finish()
+    for client in stage.later:
+        result["sessions"] += client.finish()["sessions"]
     scenario.conclude(stage, result)
     row = _figures(stage, result)
     for key in ("strays", "detours", "lookups", "lookup_messages"):
@@ -147,6 +190,7 @@ def _figures(stage, result):
         "timed_out": names.count("timed_out") + names.count("failed"),
         "wrong_owner": names.count("wrong_owner"),
         "retransmits": sum(session["retransmits"] for session in sessions),
+        "most_retransmits": max(session["retransmits"] for session in sessions),
         "max_stall_ms": round(stalls[-1], 1) if stalls else None,
         "p99_stall_ms": round(stalls[max(0, -(-len(stalls) * 99 // 100) - 1)], 1) if stalls else None,
         "control_max_stall_ms": round(result["control"]["max_stall_ms"], 1),

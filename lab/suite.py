@@ -1,40 +1,55 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Runs scenarios, first with stock FRR, then with Holdfast, and judges them. Prints progress lines; the report is
-the caller's. Every lab that is built is removed, however the suite ends. What keeps a scenario from its end is a
-finding; the others run on, in a new lab."""
+"""Runs scenarios, first with stock FRR, then with what it is compared with, and judges them. Prints progress lines;
+the report is the caller's. Every lab that is built is removed, however the suite ends. What keeps a scenario from
+its end is a finding; the others run on, in a new lab."""
 
 import platform
 import re
 import subprocess
 import sys
 
-from lab import hostile, scenarios, transfer
+from lab import director, hostile, scenarios, transfer
 from lab.holdfast import Holdfast
-from lab.judge import judge_holdfast, judge_stock
+from lab.judge import judge
 from lab.network import FRR_DIR
 from lab.run import LabError
 from lab.stage import Lab, play
 
-MODES = ("stock", "holdfast")
+MODES = ("stock", "resilient", "holdfast")
 _core = {scenario.name: scenario for scenario in scenarios.ALL}
 _late = ("server-crash", "app-crash", "fpmd-kill", "fpmd-kill-early")
 ORDER = [scenario for scenario in scenarios.ALL if scenario.name not in _late]
-ORDER += [transfer.Download, transfer.Upload] + [_core[name] for name in _late] + hostile.ALL
+ORDER += [transfer.Download, transfer.Upload] + [_core[name] for name in _late] + hostile.ALL + director.ALL
 NAMES = [scenario.name for scenario in ORDER]
+_FAMILIES = ("hostile", "director", *director.FAMILIES)
 
 
-def choose(names):
-    """The scenarios of the names given, in the suite's order; `hostile` is all of its kind. The run without
-    events is always among them, because others are compared with it. Raises KeyError for an unknown name."""
-    if not names:
-        return list(ORDER)
-    chosen = {"none"}
-    for name in names:
-        found = [known for known in NAMES if known == name or (name == "hostile" and known.startswith("hostile-"))]
+def names_at(where):
+    """Names of the scenarios of a topology, in order."""
+    return [scenario.name for scenario in ORDER if scenario.where is where]
+
+
+MOST_NAMES = max(len(names_at(scenario.where)) for scenario in ORDER)
+
+
+def choose(names, quick=False):
+    """The scenarios of the names given, in the suite's order; `hostile` and `director` are all of their kind,
+    `director-add` is that one in each topology. A topology's run without events is always among them, because others
+    are compared with it. No names: all, with *quick* those that are meant for it. Raises KeyError for an unknown
+    name."""
+    chosen = set()
+    for name in names or [scenario.name for scenario in ORDER if scenario.quick_modes or not quick]:
+        found = {known for known in NAMES if known == name or (name in _FAMILIES and _is_of(known, name))}
         if not found:
             raise KeyError(name)
-        chosen.update(found)
+        chosen |= found
+    places = {scenario.where for scenario in ORDER if scenario.name in chosen}
+    chosen |= {names_at(where)[0] for where in places}
     return [scenario for scenario in ORDER if scenario.name in chosen]
+
+
+def _is_of(name, family):
+    return name.startswith(f"{family}-") if family in ("hostile", "director") else director.family_of(name) == family
 
 
 def versions():
@@ -45,7 +60,7 @@ def versions():
 
 
 class Suite:
-    """*options*: seed, sessions, servers, quick, build, modes."""
+    """*options*: seed, sessions, servers, quick, build, modes, timers."""
 
     def __init__(self, options, chosen, out=sys.stdout):
         self.options = options
@@ -70,35 +85,37 @@ class Suite:
             self.lab = None
 
     def _run_mode(self, mode):
-        baseline = {"retransmits": 0}
-        for number, kind in enumerate(self.chosen):
-            self._say(f"{mode:8} {number + 1:2}/{len(self.chosen)} {kind.name:28} {kind.title}")
+        chosen = [kind for kind in self.chosen if mode in kind.modes]
+        baselines = {}  # topology -> row of its run without events
+        for number, kind in enumerate(chosen):
+            self._say(f"{mode:9} {number + 1:2}/{len(chosen)} {kind.name:38} {kind.title}")
             try:
                 if self.lab is None:
-                    self._open(mode)
-                row = self._play(kind(), mode, baseline)
-                if kind.name == "none":
-                    baseline = row
-                self._next(kind is self.chosen[-1])
+                    self._open(kind.where, mode)
+                row = self._play(kind(), baselines.get(kind.where, {"retransmits": 0}))
+                baselines.setdefault(kind.where, row)
+                following = chosen[number + 1 : number + 2]
+                self._next(not following or following[0].where is not kind.where)
             except LabError as error:
                 self.broken.append(f"{kind.name} ({mode}): {error}")
-                self._say(f"{'':15}! {error}")
+                self._say(f"{'':16}! {error}")
                 self.close()
         self.close()
 
-    def _play(self, scenario, mode, baseline):
-        row = play(self.lab, scenario, NAMES.index(scenario.name), len(NAMES), self.options)
-        row["wrong"] = judge_holdfast(row, scenario, baseline) if mode == "holdfast" else judge_stock(row, scenario)
+    def _play(self, scenario, baseline):
+        names = names_at(scenario.where)
+        row = play(self.lab, scenario, names.index(scenario.name), len(names), self.options)
+        row["wrong"] = judge(row, scenario, baseline)
         self.rows.append(row)
         for at_ms, text in row["events"]:
-            self._say(f"{'':15}{at_ms / 1000:6.2f} s  {text}")
-        self._say(f"{'':15}{_summary(row)}")
+            self._say(f"{'':16}{at_ms / 1000:6.2f} s  {text}")
+        self._say(f"{'':16}{_summary(row)}")
         return row
 
-    def _open(self, mode):
+    def _open(self, where, mode):
         self.lab = Lab(
-            self.options.servers, self.options.seed, self.options.build,
-            Holdfast(self.options.build) if mode == "holdfast" else None,
+            where(self.options.servers, self.options.seed), mode, self.options.build,
+            Holdfast(self.options.build) if mode == "holdfast" else None, self.options.timers,
         )  # fmt: skip
         self.lab.build()
 
@@ -122,4 +139,4 @@ def _summary(row):
     if row.get("median_reset_ms") is not None:
         told = f"{row['died_reset']} of {row['died']} clients of the dead got a RST"
         text += f"; {told}, median {row['median_reset_ms']:.0f} ms"
-    return text + "".join(f"\n{'':15}! {wrong}" for wrong in row["wrong"])
+    return text + "".join(f"\n{'':16}! {wrong}" for wrong in row["wrong"])

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The time line as SVG: for each scenario the share of sessions alive, and below it the worst stall, stock FRR
-against Holdfast, with marks at the events. Pure: text out."""
+and resilient next-hop groups against Holdfast, with marks at the events. Pure: text out."""
 
 from xml.sax.saxutils import escape
 
@@ -11,8 +11,8 @@ HEADER = 92
 ALIVE_HEIGHT, STALL_HEIGHT, GAP = 118, 38, 14
 LEFT, RIGHT, TOP = 40, 12, 46
 STALL_CEILING_MS = 1000
-COLORS = {"stock": "#c2410c", "holdfast": "#0f766e"}
-LABELS = {"stock": "stock FRR", "holdfast": "Holdfast"}
+COLORS = {"stock": "#c2410c", "resilient": "#7c3aed", "holdfast": "#0f766e"}
+LABELS = {"stock": "stock FRR", "resilient": "resilient groups", "holdfast": "Holdfast"}
 INK, FAINT, GRID = "#1f2933", "#6b7785", "#e4e7eb"
 
 
@@ -53,11 +53,12 @@ def _header(report, width):
         _text(MARGIN, 58, "share of sessions alive, and the worst stall among them (50 ms bins)", 12, FAINT),
         _text(width - MARGIN, 58, facts, 11, FAINT, "end"),
     ]
-    x = width - MARGIN - 190
-    for mode in ("stock", "holdfast"):
-        parts.append(f'<rect x="{x}" y="26" width="18" height="4" rx="2" fill="{COLORS[mode]}"/>')
+    shown = {row["mode"] for row in report["scenarios"]}
+    x = width - MARGIN
+    for mode in reversed([mode for mode in COLORS if mode in shown]):
+        x -= 36 + 6.6 * len(LABELS[mode])
+        parts.append(f'<rect x="{x:.1f}" y="26" width="18" height="4" rx="2" fill="{COLORS[mode]}"/>')
         parts.append(_text(x + 24, 32, LABELS[mode], 12))
-        x += 102
     return "".join(parts)
 
 
@@ -67,8 +68,8 @@ def _panel(name, modes):
     scale = plot / max(seconds, 0.1)
     parts = [_text(LEFT, 18, name, 14, weight="600"), _score(modes)]
     parts.append(_axes(seconds, scale, plot))
-    parts.append(_events(modes.get("holdfast") or modes["stock"], scale))
-    for mode in ("stock", "holdfast"):
+    parts.append(_events(modes.get("holdfast") or next(iter(modes.values())), scale))
+    for mode in COLORS:
         if mode in modes:
             parts.append(_alive(modes[mode], scale, COLORS[mode]))
             parts.append(_stall(modes[mode], scale, COLORS[mode]))
@@ -78,7 +79,7 @@ def _panel(name, modes):
 def _score(modes):
     parts = []
     x = PANEL_WIDTH - RIGHT
-    for mode in ("holdfast", "stock"):
+    for mode in reversed(COLORS):
         if mode in modes:
             row = modes[mode]
             text = f"{row['survived']}/{row['sessions']}"

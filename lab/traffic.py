@@ -28,7 +28,8 @@ class Applications:
         self.processes = {}
 
     def start_all(self):
-        self._start(topology.EDGE, f"{topology.EDGE_ADDRESS}:{CONTROL_PORT}")
+        node, address = self.topology.control
+        self._start(node, f"{address}:{CONTROL_PORT}")
         for server in self.topology.servers:
             self.start(server.name)
 
@@ -47,11 +48,10 @@ class Applications:
 
     def restart_dead(self):
         """Starts again what a scenario killed."""
-        for node in [topology.EDGE] + [server.name for server in self.topology.servers]:
+        control, address = self.topology.control
+        for node in [control] + [server.name for server in self.topology.servers]:
             if node not in self.processes or self.processes[node].poll() is not None:
-                port = CONTROL_PORT if node == topology.EDGE else SESSION_PORT
-                host = topology.EDGE_ADDRESS if node == topology.EDGE else topology.VIP
-                self._start(node, f"{host}:{port}")
+                self._start(node, f"{address}:{CONTROL_PORT}" if node == control else f"{topology.VIP}:{SESSION_PORT}")
 
 
 def await_listener(run, node, address, timeout=5.0):
@@ -66,7 +66,10 @@ def await_listener(run, node, address, timeout=5.0):
 class Client:
     """One run of the session client. *result* is its report after finish()."""
 
-    def __init__(self, run, build, sessions, source_port, seed, node=topology.CLIENT, control=True, ramp_ms=1000):
+    def __init__(
+        self, run, build, sessions, source_port, seed, node=topology.CLIENT, control=topology.EDGE_ADDRESS, ramp_ms=1000
+    ):
+        """*control*: address of the control server, or None for no control session."""
         self.run = run
         self.sessions = sessions
         self.output = run.directory / f"client-{node}-{source_port}.json"
@@ -79,7 +82,7 @@ class Client:
             "--output", self.output,
         ]  # fmt: skip
         if control:
-            argv += ["--control", f"{topology.EDGE_ADDRESS}:{CONTROL_PORT}"]
+            argv += ["--control", f"{control}:{CONTROL_PORT}"]
         reader, writer = os.pipe()
         self._ready = reader
         self.process = run.spawn(node, argv, "client.log", stdout=writer)

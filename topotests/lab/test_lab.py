@@ -20,7 +20,7 @@ CONFTEST = sys.modules["conftest"]
 TOP = pathlib.Path(CONFTEST.TOP)
 sys.path.insert(0, CONFTEST.TOP)
 
-from lab import judge, run, scenarios, suite  # noqa: E402
+from lab import director_topology, judge, run, scenarios, suite, topology  # noqa: E402
 from lab.holdfast import Holdfast  # noqa: E402
 
 ROW = {
@@ -31,13 +31,64 @@ ROW = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("scenario", suite.ORDER, ids=lambda scenario: scenario.name)
+@pytest.mark.parametrize(
+    "scenario", [one for one in suite.ORDER if not one.director], ids=lambda scenario: scenario.name
+)
 def test_messages_are_judged_by_strays(scenario):
     changes = {"lookup_messages": 13, "lookups": 5}
     few, many = (judge.judge_holdfast({**ROW, **more}, scenario, ROW) for more in ({}, changes))
     assert not few
     fails = (scenarios.UplinkLoss, scenarios.LeafLoss, scenarios.SpineLoss, scenarios.ServerCrash)
     assert many == ([] if scenario in fails else ["13 look-up messages for 4 strays"])
+
+
+DIRECTOR_ROW = {
+    **ROW, "moved": 0, "moved_places": 0, "detours": 0, "reset": 0, "left_by_two_paths": 0, "most_retransmits": 0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("scenario, changes, wrong", [
+    ("director-takeover-leaves", {"moved_places": 1, "detours": 1, "retransmits": 9, "most_retransmits": 2}, None),
+    ("director-takeover-leaves", {"survived": 8, "reset": 1}, "1 sessions lost, 1 of them by a reset"),
+    ("director-add-servers", {"moved": 1, "moved_places": 1}, "1 flows came to a wrong server"),
+    ("director-add-servers", {"detours": 1}, "1 detours"),
+    ("director-add-servers", {"left_by_two_paths": 1}, "1 flows left by two paths"),
+    ("director-add-servers", {"retransmits": 1}, "1 retransmissions, 0 without events"),
+    ("director-reorder-servers", {"left_by_two_paths": 1}, None),
+    ("director-reorder-servers", {"p99_stall_ms": 50.0}, "p99 of the stall is 50.0 ms"),
+    ("director-path-loss-servers", {"moved_places": 1, "retransmits": 9, "most_retransmits": 1}, None),
+    ("director-path-loss-servers", {"most_retransmits": 2}, "up to 2 retransmissions a session"),
+])  # fmt: skip
+def test_directors_are_judged(scenario, changes, wrong):
+    [kind] = [one for one in suite.ORDER if one.name == scenario]
+    assert judge.judge({**DIRECTOR_ROW, **changes}, kind, DIRECTOR_ROW) == ([wrong] if wrong else [])
+
+
+def test_scenarios_are_chosen_by_family():
+    assert [one.name for one in suite.choose(["director-takeover"])] == [
+        "director-none-leaves", "director-takeover-leaves", "director-none-servers", "director-takeover-servers",
+    ]  # fmt: skip
+    assert {one.name.partition("-")[0] for one in suite.choose(["director"])} == {"director"}
+    assert [one.name for one in suite.choose(["drain-server"])] == ["none", "drain-server"]
+    with pytest.raises(KeyError):
+        suite.choose(["director-"])
+
+
+@pytest.mark.parametrize("kind", director_topology.ALL, ids=lambda kind: kind.name)
+def test_every_interface_of_a_director_has_a_far_end(kind):
+    """Each end names the other, no address or interface is there twice, and no node has lost a cable."""
+    description = kind(7, seed=3)
+    ends = [end for link in description.links for end in link.ends]
+    assert len({(node, interface) for node, interface, _ in ends}) == len(ends)
+    addresses = [address for _, _, address in ends if address]
+    assert len(set(addresses)) == len(addresses)
+    for way in description.ways:
+        assert description.path_interfaces(way)
+        for interface in description.path_interfaces(way):
+            node, back = description.far_end(interface)
+            assert node == way and back in [neighbor.interface for neighbor in description.nodes[way].neighbors]
+    members = [node.member for node in description.nodes.values() if node.member]
+    assert len(set(members)) == len(members) == 7 + len(description.edges)
 
 
 class DeafVty:
@@ -50,7 +101,9 @@ class DeafVty:
 def test_no_answer_is_no_zero():
     holdfast = Holdfast.__new__(Holdfast)
     holdfast.processes, holdfast.retired = {"server1": None}, {}
-    network = argparse.Namespace(vty=lambda server, daemon: contextlib.nullcontext(DeafVty()))
+    network = argparse.Namespace(
+        topology=topology.Topology(), vty=lambda server, daemon: contextlib.nullcontext(DeafVty()),
+    )  # fmt: skip
     assert holdfast.ask(network, "server1", "pins") is None
     for question in (holdfast.pins, holdfast.totals):
         with pytest.raises(run.LabError, match="server1: show holdfast .* is not answered"):
@@ -83,7 +136,7 @@ def test_what_breaks_one_scenario_leaves_the_others(monkeypatch):
     monkeypatch.setattr(suite, "Lab", Lab)
     monkeypatch.setattr(suite, "Holdfast", lambda build: None)
     monkeypatch.setattr(suite, "play", play)
-    options = argparse.Namespace(modes=["holdfast"], quick=True, servers=6, seed=1, build="")
+    options = argparse.Namespace(modes=["holdfast"], quick=True, servers=6, seed=1, build="", timers=None)
     chosen = suite.choose(["add-server", "drain-server", "rolling"])
     told = suite.Suite(options, chosen, out=io.StringIO())
     assert [row["name"] for row in told.run()] == ["none", "add-server", "rolling"]

@@ -117,13 +117,13 @@ class TopotestNetwork(Network):
         description = self.topology.nodes[node]
         extra = self.holdfast.zebra_config(description)
         text = {
-            "zebra": lambda: topology.zebra_config(description, extra),
+            "zebra": lambda: self.topology.zebra_config(description, extra),
             "bfdd": lambda: topology.bfdd_config(description),
-            "bgpd": lambda: topology.bgpd_config(description, node in self.serving),
+            "bgpd": lambda: self.topology.bgpd_config(description, node in self.serving),
         }[daemon]()
         source = self.run.directory / node / f"{daemon}.conf"
         source.write_text(text)
-        ours = daemon == "zebra" and description.role == topology.SERVER
+        ours = daemon == "zebra" and description.runs_holdfast
         router = self.tgen.gears[node]
         router.load_config(RD[daemon], str(source), " ".join(self.holdfast.zebra_arguments(self, node)) if ours else "")
         (self.directory(node) / f"{daemon}.pid").unlink(missing_ok=True)
@@ -158,6 +158,9 @@ class TopotestHoldfast(Holdfast):
     def zebra_arguments(self, network, node):
         """As README.md has it."""
         return [*super().zebra_arguments(network, node), "-r", "-K 60"]
+
+    def bpf_arguments(self, network):
+        return []
 
     def _socket(self, network, server):
         return "/var/run/frr/fpmd.sock"
