@@ -306,6 +306,39 @@ def test_clients_cannot_answer_themselves(lab):
     expect("records", driver.flows(), {})
 
 
+def test_wrong_number(lab):
+    """An ACK that does not answer the SYN-ACK proves nothing; the second one is told."""
+    driver = lab.record()
+    lab.choose("A")
+    lab.send("syn", 50)
+    lab.send("answer", 50)
+    lab.send("random", 50)
+    expect("adopted", driver.events("adopted"), [])
+    lab.send("random", 50, "--copies", "5")
+    expect("records", driver.sweep(), {1: (0, 50)})
+    expect("adopted", len(driver.events("adopted")), 50)
+
+
+def test_device_without_link_layer(lab):
+    """A path into a tunnel."""
+    for name in "DA":
+        lab.ip(name, "link", "add", "gpe0", "type", "vxlan", "dstport", "4795", "external", "gpe")
+        lab.ip(name, "link", "set", "gpe0", "up")
+    lab.on("A", "sysctl", "-qw", "net.ipv4.conf.gpe0.rp_filter=0")
+    lab.ip("D", "rule", "add", "fwmark", "0x9000/%#x" % PATH_MASK, "table", "109", "pref", "109")
+    tunnel = ("encap", "ip", "id", "7", "dst", "10.2.0.2", "ttl", "64", "dev", "gpe0")
+    lab.ip("D", "route", "add", VIP, *tunnel, "table", "109")
+    lab.ip("D", "route", "replace", VIP, *tunnel)
+    lab.servers(names="A")
+    driver = lab.record()
+    driver.tell("path 9 4 gpe0", "neighbour 4 gpe0 none 9", "attach gpe0")
+    client = lab.client(10)
+    expect("records", driver.sweep(), {9: (10, 0)})
+    lab.choose("B")
+    expect_round(client, {"A": 10})
+    driver.tell("detach gpe0")
+
+
 def flood(lab, vip, driver, client, wanted):
     begin = time.monotonic()
     lab.send("syn", 200000, vip=vip)
@@ -469,9 +502,12 @@ def test_idle_path(lab):
     driver.tell("neighbour 4 toA %s 7" % lab.link_address("A"))
     other = lab.client(5)
     expect("records", driver.flows(), {1: 5, 7: 5})
+    driver.tell("path 7 4 toA idle")
+    nobodys = lab.client(5)
+    expect("records", driver.flows(), {0: 5, 1: 5, 7: 5})
     lab.choose("B")
     expect_round(client, {"A": 5})
-    del other
+    del other, nobodys
 
 
 def test_shared_path(lab):
