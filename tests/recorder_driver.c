@@ -126,17 +126,23 @@ static int sweep(struct driver *driver, struct error *error)
 {
 	static struct kernel_path_flows counts[KERNEL_PATH_MAX + 1];
 	struct timespec begin, end;
+	int status, pieces = 0;
 
 	clock_gettime(CLOCK_MONOTONIC, &begin);
-	if (recorder_sweep(driver->recorder, counts, KERNEL_PATH_MAX + 1, error) < 0)
+	do {
+		status = recorder_sweep(driver->recorder, counts, KERNEL_PATH_MAX + 1, error);
+		pieces++;
+	} while (status == 0);
+	if (status < 0)
 		return -1;
 	clock_gettime(CLOCK_MONOTONIC, &end);
 	for (size_t id = 0; id <= KERNEL_PATH_MAX; id++)
 		if (counts[id].flows || counts[id].probation)
 			printf("count %zu flows %u probation %u\n", id, counts[id].flows,
 			       counts[id].probation);
-	printf("took %ld us\n",
-	       (end.tv_sec - begin.tv_sec) * 1000000 + (end.tv_nsec - begin.tv_nsec) / 1000);
+	printf("took %ld us in %d pieces\n",
+	       (end.tv_sec - begin.tv_sec) * 1000000 + (end.tv_nsec - begin.tv_nsec) / 1000,
+	       pieces);
 	return 0;
 }
 

@@ -231,8 +231,10 @@ struct kernel_path_flows {
 	uint32_t probation; /* not yet */
 };
 /*
- * Removes what is void and counts what is left: counts[id], for *count* ids; costs some 100 ns of
- * CPU per record, so call it every some seconds.
+ * Removes what is void and counts what is left, piece by piece, as a million records take a large
+ * part of a second. Returns 1: the sweep is complete, counts[id] is filled in for *count* ids; 0:
+ * there is more, call again in some milliseconds; -1: an error, the next call begins anew. A sweep
+ * begins with the first call after a complete one: counts are from no earlier than that.
  */
 int kernel_flows_sweep(struct kernel *kernel, struct kernel_path_flows *counts, size_t count,
 		       struct error *error);

@@ -28,6 +28,8 @@ _Static_assert(sizeof(struct bpf_address) == sizeof(struct in6_addr), "keys are 
 enum { ROUTED, FLOWS, PROBATION, PATHS, NEIGHBOURS, REGISTRY, KEPT };
 enum { RECORDS_FLOWS, RECORDS_PROBATION, RECORDS };
 
+#define SWEEP_PIECE 4000 /* records, in one call: about 1 ms */
+
 struct routed {
 	struct in6_addr vip;
 	uint32_t number;
@@ -46,6 +48,11 @@ struct recorder {
 	void (*lost)(void *arg);
 	void *arg;
 	uint64_t events;
+
+	/* The sweep that runs. */
+	int sweeping; /* what is read, -1: none runs */
+	size_t swept; /* maps */
+	struct kernel_path_flows counts[PATHS_MAX];
 };
 
 static const char *const kept_names[KEPT] = {
@@ -212,6 +219,7 @@ int recorder_open(const struct kernel_options *options, struct rtnl *rtnl,
 	}
 	opened->rtnl = rtnl;
 	opened->registry = -1;
+	opened->sweeping = -1;
 	opened->directory = -1;
 	if (options->bpf_directory < 0)
 		error_set(warning, "what is recorded of flows is lost whenever fpmd restarts: it "
@@ -231,6 +239,8 @@ void recorder_close(struct recorder *recorder)
 	if (!recorder)
 		return;
 	bpf_ring_stop(&recorder->ring);
+	if (recorder->sweeping >= 0)
+		close(recorder->sweeping);
 	for (size_t i = 0; i < RECORDS; i++) {
 		bpf_link__destroy(recorder->sweep[i]);
 		bpf_link__destroy(recorder->list[i]);
@@ -499,30 +509,23 @@ int recorder_start(struct recorder *recorder, struct event_base *base, recorder_
 			  : 0;
 }
 
-typedef void each_fn(void *arg, const void *item);
-
-/* All that an iterator says, in items of *size* bytes. */
-static int iterate_all(const struct bpf_link *link, size_t size, each_fn *each, void *arg,
-		       struct error *error)
+static int iterator_error(int status, struct error *error)
 {
-	char buffer[40 * 800]; /* no item is cut in two */
-	int iterator = bpf_iter_create(bpf_link__fd(link));
-	ssize_t length = 0;
+	return error_set(error, "BPF iterator: %s", strerror(-status));
+}
 
-	_Static_assert(sizeof(buffer) % sizeof(struct recorder_event) == 0 &&
-			       sizeof(buffer) % sizeof(uint32_t) == 0,
-		       "whole items");
-	if (iterator < 0)
-		return error_set(error, "BPF iterator: %s", strerror(-iterator));
-	do {
-		for (ssize_t at = 0; at + (ssize_t)size <= length; at += (ssize_t)size)
-			each(arg, buffer + at);
-		length = read(iterator, buffer, sizeof(buffer));
-	} while (length > 0 || (length < 0 && (errno == EAGAIN || errno == EINTR)));
-	if (length < 0)
-		error_set(error, "BPF iterator: %s", strerror(errno));
-	close(iterator);
-	return length < 0 ? -1 : 0;
+/*
+ * The next whole items of *size* bytes that an iterator says. Returns how many bytes, 0 at the end,
+ * or a negative errno.
+ */
+static ssize_t read_iterator(int iterator, char *buffer, size_t size)
+{
+	ssize_t length;
+
+	do
+		length = read(iterator, buffer, size);
+	while (length < 0 && (errno == EAGAIN || errno == EINTR));
+	return length < 0 ? -errno : length;
 }
 
 struct listing {
@@ -532,61 +535,90 @@ struct listing {
 	void *arg;
 };
 
-static void list_one(void *arg, const void *item)
+static void list_one(const struct listing *listing, const struct recorder_event *event)
 {
-	const struct listing *listing = arg;
-	struct recorder_event event;
 	struct flow flow;
 
-	memcpy(&event, item, sizeof(event));
-	if (listing->path && event.path != listing->path)
+	if (listing->path && event->path != listing->path)
 		return;
-	if (set_flow(listing->recorder, &event.flow, &flow))
-		listing->fn(listing->arg, &flow, (uint16_t)event.path);
+	if (set_flow(listing->recorder, &event->flow, &flow))
+		listing->fn(listing->arg, &flow, (uint16_t)event->path);
 }
 
 int recorder_each(struct recorder *recorder, uint16_t path, kernel_flow_fn *fn, void *arg,
 		  struct error *error)
 {
-	struct listing listing = {recorder, path, fn, arg};
+	const struct listing listing = {recorder, path, fn, arg};
+	struct recorder_event events[400];
+	ssize_t length = 0;
 
-	for (size_t i = 0; i < RECORDS; i++)
-		if (iterate_all(recorder->list[i], sizeof(struct recorder_event), list_one,
-				&listing, error) < 0)
-			return -1;
-	return 0;
+	for (size_t i = 0; i < RECORDS && length >= 0; i++) {
+		int iterator = bpf_iter_create(bpf_link__fd(recorder->list[i]));
+
+		if (iterator < 0)
+			return iterator_error(iterator, error);
+		while ((length = read_iterator(iterator, (char *)events, sizeof(events))) > 0)
+			for (size_t k = 0; k < (size_t)length / sizeof(events[0]); k++)
+				list_one(&listing, &events[k]);
+		close(iterator);
+	}
+	return length < 0 ? iterator_error((int)length, error) : 0;
 }
 
-struct counting {
-	struct kernel_path_flows *counts;
-	size_t count;
-};
-
-static void count_one(void *arg, const void *item)
+static void count_word(struct recorder *recorder, uint32_t word)
 {
-	const struct counting *counting = arg;
-	uint32_t word;
+	struct kernel_path_flows *counts = &recorder->counts[PATH_ID(word) % PATHS_MAX];
 
-	memcpy(&word, item, sizeof(word));
-	if (word == SWEPT_REMOVED || PATH_ID(word) >= counting->count)
+	if (word == SWEPT_REMOVED)
 		return;
 	if (word & SWEPT_PROBATION)
-		counting->counts[PATH_ID(word)].probation++;
+		counts->probation++;
 	else
-		counting->counts[PATH_ID(word)].flows++;
+		counts->flows++;
+}
+
+/* Opens what is to be read next. Returns 1 if nothing is, or a negative errno. */
+static int go_on_sweeping(struct recorder *recorder)
+{
+	if (recorder->sweeping >= 0)
+		return 0;
+	if (recorder->swept == RECORDS) {
+		recorder->swept = 0;
+		return 1;
+	}
+	if (recorder->swept == 0)
+		memset(recorder->counts, 0, sizeof(recorder->counts));
+	recorder->sweeping = bpf_iter_create(bpf_link__fd(recorder->sweep[recorder->swept]));
+	return recorder->sweeping < 0 ? recorder->sweeping : 0;
 }
 
 int recorder_sweep(struct recorder *recorder, struct kernel_path_flows *counts, size_t count,
 		   struct error *error)
 {
-	struct counting counting = {counts, count};
+	uint32_t words[SWEEP_PIECE];
+	ssize_t length;
+	int status;
 
+	while ((status = go_on_sweeping(recorder)) == 0) {
+		length = read_iterator(recorder->sweeping, (char *)words, sizeof(words));
+		for (ssize_t i = 0; i < length / (ssize_t)sizeof(words[0]); i++)
+			count_word(recorder, words[i]);
+		if (length > 0)
+			return 0;
+		close(recorder->sweeping);
+		recorder->sweeping = -1;
+		recorder->swept++;
+		status = (int)length;
+		if (status < 0)
+			break;
+	}
+	if (status < 0) {
+		recorder->swept = 0;
+		return iterator_error(status, error);
+	}
 	memset(counts, 0, count * sizeof(*counts));
-	for (size_t i = 0; i < RECORDS; i++)
-		if (iterate_all(recorder->sweep[i], sizeof(uint32_t), count_one, &counting, error) <
-		    0)
-			return -1;
-	return 0;
+	memcpy(counts, recorder->counts, (count < PATHS_MAX ? count : PATHS_MAX) * sizeof(*counts));
+	return 1;
 }
 
 static const struct {
