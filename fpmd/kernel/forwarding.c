@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "fpmd/kernel/sysctl.h"
 #include "fpmd/log.h"
 
 /* What switches forwarding on for a device alone: with IPv6 that is possible since Linux 6.17. */
@@ -24,59 +25,6 @@ static const struct {
 	{AF_INET, "ipv4", "forwarding"},
 	{AF_INET6, "ipv6", "force_forwarding"},
 };
-
-static void sysctl_path(char *path, size_t size, const char *family, const char *device,
-			const char *name)
-{
-	snprintf(path, size, "/proc/sys/net/%s/conf/%s/%s", family, device, name);
-}
-
-/* The value, or a negative errno. */
-static int sysctl_read(const char *family, const char *device, const char *name)
-{
-	char path[128], text[16];
-	ssize_t length;
-	int fd;
-
-	sysctl_path(path, sizeof(path), family, device, name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	length = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	if (length <= 0)
-		return -EIO;
-	text[length] = '\0';
-	return atoi(text);
-}
-
-/* Returns 0 or a negative errno. */
-static int sysctl_write(const char *family, const char *device, const char *name, int value)
-{
-	char path[128], text[16];
-	int fd, length, status = 0;
-
-	if (sysctl_read(family, device, name) == value)
-		return 0;
-	sysctl_path(path, sizeof(path), family, device, name);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	length = snprintf(text, sizeof(text), "%d\n", value);
-	if (write(fd, text, (size_t)length) != length)
-		status = -errno;
-	close(fd);
-	return status;
-}
-
-static int write_error(int status, const char *family, const char *device, const char *name,
-		       struct error *error)
-{
-	return error_set(error,
-			 "net.%s.conf.%s.%s cannot be set: %s (is /proc/sys read-only? "
-			 "fpmd's unit needs ProtectKernelTunables=no)",
-			 family, device, name, strerror(-status));
-}
 
 int forwarding_take_over(struct forwarding *forwarding, struct nft *nft,
 			 const bool used[FORWARDING_FAMILIES], struct error *error)
@@ -141,7 +89,7 @@ static int switch_on(const struct forwarding *forwarding, int family,
 		if (status == -ENOENT) /* the device has just gone */
 			continue;
 		if (status < 0)
-			return write_error(status, name, device->name, setting, error);
+			return sysctl_error(status, name, device->name, setting, error);
 		(*changed)++;
 	}
 	return 0;
@@ -205,9 +153,9 @@ int forwarding_tunnel(const char *device, struct error *error)
 	int status = sysctl_write("ipv4", device, "forwarding", 0);
 
 	if (status < 0)
-		return write_error(status, "ipv4", device, "forwarding", error);
+		return sysctl_error(status, "ipv4", device, "forwarding", error);
 	status = sysctl_write("ipv4", device, "rp_filter", 2);
-	return status < 0 ? write_error(status, "ipv4", device, "rp_filter", error) : 0;
+	return status < 0 ? sysctl_error(status, "ipv4", device, "rp_filter", error) : 0;
 }
 
 bool forwarding_bridges_filter(void)

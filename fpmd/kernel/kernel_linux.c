@@ -46,6 +46,14 @@ static int check_options(const struct kernel_options *options, struct error *err
 	    (options->mark_owner_mask & (options->mark_stray_bit | options->mark_tunnel_bit)))
 		return error_set(error, "mark: stray bit and tunnel bit must be one bit each, "
 					"outside of the owner mask and not the same");
+	if (options->mark_path_mask &&
+	    (!is_contiguous(options->mark_path_mask) ||
+	     (options->mark_path_mask &
+	      (options->mark_owner_mask | options->mark_stray_bit | options->mark_tunnel_bit))))
+		return error_set(error,
+				 "mark: path mask 0x%x must be contiguous and outside of the owner "
+				 "mask, the stray bit and the tunnel bit",
+				 options->mark_path_mask);
 	if (!options->tunnel_port || options->tunnel_vni >= 1u << 24)
 		return error_set(error, "tunnel: port 1..65535 and VNI 0..16777215 are possible");
 	if (IN6_IS_ADDR_UNSPECIFIED(&options->local_members[0]) &&
@@ -138,7 +146,8 @@ static void drop_unused_family(struct kernel *kernel, int family)
 
 static int set_up(struct kernel *kernel, struct error *error)
 {
-	if (owners_take_over(kernel, error) < 0 || owners_ensure_bpf(kernel, error) < 0 ||
+	if (paths_take_over(kernel, error) < 0 || owners_take_over(kernel, error) < 0 ||
+	    paths_open_left(kernel, error) < 0 || owners_ensure_bpf(kernel, error) < 0 ||
 	    owners_suspend(kernel, error) < 0 || nft_setup(kernel->nft, error) < 0)
 		return -1;
 	for (unsigned int id = 1; id <= kernel->owners_max; id++)
@@ -146,7 +155,7 @@ static int set_up(struct kernel *kernel, struct error *error)
 			return -1;
 	drop_unknown_owners(kernel);
 	/* Those taken over too: a set that others remove is made again from what was told here. */
-	if (owners_tell_members(kernel, error) < 0)
+	if (owners_tell_members(kernel, error) < 0 || paths_tell(kernel, error) < 0)
 		return -1;
 	owners_steer_end(kernel);
 	for (int i = 0; i < FAMILIES; i++)
@@ -160,6 +169,7 @@ static int set_up(struct kernel *kernel, struct error *error)
 static void free_kernel(struct kernel *kernel)
 {
 	repair_stop(kernel);
+	paths_free(kernel);
 	queue_close(kernel->queue);
 	nft_close(kernel->nft);
 	bpf_free(kernel->bpf);
@@ -188,6 +198,8 @@ static void remove_everything(struct kernel *kernel)
 	warn_if(devices_dump(&kernel->rtnl, &kernel->devices, &error), &error);
 	for (size_t i = 0; i < kernel->devices.count; i++)
 		bpf_detach(kernel->bpf, kernel->devices.items[i].index);
+	if (kernel->paths_max)
+		paths_remove_everything(kernel);
 	forwarding_restore(&kernel->forwarding, &kernel->devices);
 	warn_if(nft_teardown(kernel->nft, &error), &error);
 	for (int i = 0; i < FAMILIES; i++) {
@@ -223,6 +235,7 @@ int kernel_open(struct event_base *base, const struct kernel_options *options,
 	opened->owners_max = owner_ids < NFT_OWNER_MAX ? owner_ids : NFT_OWNER_MAX;
 	for (int i = 0; i < FAMILIES; i++)
 		opened->families[i] = !IN6_IS_ADDR_UNSPECIFIED(&options->local_members[i]);
+	opened->paths_max = layout_path_max(options);
 	opened->owners = calloc(opened->owners_max + 1, sizeof(*opened->owners));
 	if (!opened->owners || prepare(opened, &found, error) < 0) {
 		free_kernel(opened);
@@ -244,6 +257,8 @@ int kernel_start(struct kernel *kernel, struct error *error)
 	kernel->started = true;
 	if (bpf_sessions_start(kernel->bpf, kernel->base, on_session, on_sessions_lost, kernel,
 			       error) < 0)
+		return -1;
+	if (paths_start(kernel, error) < 0)
 		return -1;
 	return queue_start(kernel->queue, error);
 }
@@ -316,6 +331,9 @@ size_t kernel_counters(struct kernel *kernel, struct kernel_counter *out, size_t
 	count += bpf_counters(kernel->bpf, out, ROOM);
 	count += nft_counters(kernel->nft, out + (count < max ? count : max), ROOM);
 	count += queue_counters(kernel->queue, out + (count < max ? count : max), ROOM);
+	if (kernel->recorder)
+		count += recorder_counters(kernel->recorder, out + (count < max ? count : max),
+					   ROOM);
 	if (count < max)
 		out[count] = (struct kernel_counter){
 			"kernel-repairs", "things of ours that others had changed, put right",

@@ -14,14 +14,7 @@
 #include "fpmd/kernel/list.h"
 #include "fpmd/log.h"
 
-static const int family_numbers[FAMILIES] = {AF_INET, AF_INET6};
-
-static int family_of(const struct in6_addr *address)
-{
-	return address_is_ipv4(address) ? FAMILY_IPV4 : FAMILY_IPV6;
-}
-
-static struct vip *find_vip(const struct kernel *kernel, const struct in6_addr *address)
+struct vip *vip_find(const struct kernel *kernel, const struct in6_addr *address)
 {
 	for (size_t i = 0; i < kernel->vips_count; i++)
 		if (address_equal(&kernel->vips[i].address, address))
@@ -31,23 +24,23 @@ static struct vip *find_vip(const struct kernel *kernel, const struct in6_addr *
 
 bool vips_contain(const struct kernel *kernel, const struct in6_addr *address)
 {
-	return find_vip(kernel, address);
+	const struct vip *vip = vip_find(kernel, address);
+
+	return vip && vip->served;
 }
 
-static struct vip *note_vip(struct kernel *kernel, const struct in6_addr *address, bool hold)
+struct vip *vip_note(struct kernel *kernel, const struct in6_addr *address)
 {
-	struct vip *vip = find_vip(kernel, address);
+	struct vip *vip = vip_find(kernel, address);
 
-	if (vip) {
-		vip->hold |= hold;
+	if (vip)
 		return vip;
-	}
 	vip = list_room(kernel->vips, kernel->vips_count, &kernel->vips_size, sizeof(*vip));
 	if (!vip)
 		return NULL;
 	kernel->vips = vip;
 	vip = &kernel->vips[kernel->vips_count++];
-	*vip = (struct vip){.address = *address, .hold = hold};
+	*vip = (struct vip){.address = *address};
 	return vip;
 }
 
@@ -57,9 +50,13 @@ static void take_route(void *arg, const struct our_route *route)
 {
 	struct kernel *kernel = arg;
 	struct owner *owner;
+	struct vip *vip = vip_note(kernel, &route->vip);
 
-	if (!note_vip(kernel, &route->vip, route->kind == ROUTE_HOLD))
+	if (!vip)
 		return;
+	vip->hold |= route->kind == ROUTE_HOLD;
+	vip->served |= route->kind == ROUTE_HOLD || route->kind == ROUTE_GUARD;
+	vip->routed |= route->kind == ROUTE_PATH;
 	if (route->kind != ROUTE_OWNER || route->id > kernel->owners_max ||
 	    IN6_IS_ADDR_UNSPECIFIED(&route->owner))
 		return;
@@ -72,39 +69,65 @@ int owners_take_over(struct kernel *kernel, struct error *error)
 {
 	for (int i = 0; i < FAMILIES; i++)
 		if (kernel->families[i] &&
-		    routes_dump(&kernel->routes, family_numbers[i], take_route, kernel, error) < 0)
+		    routes_dump(&kernel->routes, family_number(i), take_route, kernel, error) < 0)
 			return -1;
+	/* Hold and guard may both be away at times. */
+	for (size_t i = 0; i < kernel->vips_count; i++)
+		kernel->vips[i].served |= !kernel->vips[i].routed;
 	return 0;
 }
 
 /* What follows from VIPs and owners */
 
-static struct rule_owner rule_of(const struct kernel *kernel, uint16_t id)
+static void wanted_ids(const struct kernel *kernel, int family, struct rule_ids *ids)
 {
-	return (struct rule_owner){.mark = layout_detour_mark(&kernel->options, id), .id = id};
+	*ids = (struct rule_ids){0};
+	for (unsigned int id = 1; id <= kernel->owners_max; id++)
+		if (kernel->owners[id].used && family_index(&kernel->owners[id].address) == family)
+			rule_id_set(ids->owners, id, true);
+	for (unsigned int id = 1; id <= kernel->paths_max; id++)
+		if (kernel->paths[id] && kernel->paths[id]->family == family_number(family))
+			rule_id_set(ids->paths, id, true);
+}
+
+static void tell_far(const struct rules *rules, bool before)
+{
+	if (rules->far && !before)
+		log_info("more than %d paths or owners: the rule of local delivery moves to "
+			 "preference %d; rules of others with a smaller one come before it now",
+			 RULE_LIST_MAX, LAYOUT_PREF_LOCAL_FAR);
+}
+
+int rules_follow(struct kernel *kernel, int family, struct error *error)
+{
+	struct rules *rules = &kernel->rules[family];
+	bool before = rules->far;
+	struct rule_ids ids;
+	int status;
+
+	wanted_ids(kernel, family, &ids);
+	status = rules_change(rules, &ids, error);
+	tell_far(rules, before);
+	return status;
 }
 
 int owners_ensure_rules(struct kernel *kernel, size_t *changed, struct error *error)
 {
-	struct rule_owner *wanted = calloc(kernel->owners_max + 1, sizeof(*wanted));
-	int status = 0;
-
 	*changed = 0;
-	if (!wanted)
-		return error_set(error, "policy rules: out of memory");
-	for (int i = 0; i < FAMILIES && status == 0; i++) {
-		size_t count = 0, corrections = 0;
+	for (int i = 0; i < FAMILIES; i++) {
+		bool before = kernel->rules[i].far;
+		size_t corrections = 0;
+		struct rule_ids ids;
 
 		if (!kernel->families[i])
 			continue;
-		for (unsigned int id = 1; id <= kernel->owners_max; id++)
-			if (kernel->owners[id].used && family_of(&kernel->owners[id].address) == i)
-				wanted[count++] = rule_of(kernel, (uint16_t)id);
-		status = rules_ensure(&kernel->rules[i], wanted, count, &corrections, error);
+		wanted_ids(kernel, i, &ids);
+		if (rules_ensure(&kernel->rules[i], &ids, &corrections, error) < 0)
+			return -1;
+		tell_far(&kernel->rules[i], before);
 		*changed += corrections;
 	}
-	free(wanted);
-	return status;
+	return 0;
 }
 
 /* Marks off which of the wanted routes there are. */
@@ -112,6 +135,7 @@ struct route_check {
 	struct kernel *kernel;
 	bool *held, *guarded; /* by VIP */
 	bool *there;	      /* by owner and VIP */
+	struct path_check *paths;
 	struct our_route *surplus;
 	size_t surplus_count, surplus_size;
 };
@@ -131,10 +155,12 @@ static void check_route(void *arg, const struct our_route *route)
 {
 	struct route_check *check = arg;
 	struct kernel *kernel = check->kernel;
-	struct vip *vip = find_vip(kernel, &route->vip);
+	struct vip *vip = vip_find(kernel, &route->vip);
 	size_t index = vip ? (size_t)(vip - kernel->vips) : 0;
 
 	if (!vip || (route->kind == ROUTE_HOLD && !vip->hold) ||
+	    (route->kind == ROUTE_GUARD && !vip->served) ||
+	    (route->kind == ROUTE_PATH && !paths_check_route(check->paths, route)) ||
 	    (route->kind == ROUTE_OWNER &&
 	     (route->id > kernel->owners_max || !kernel->owners[route->id].used)))
 		note_surplus(check, route);
@@ -142,7 +168,8 @@ static void check_route(void *arg, const struct our_route *route)
 		check->held[index] = true;
 	else if (route->kind == ROUTE_GUARD)
 		check->guarded[index] = route->as_ours;
-	else if (route->as_ours && address_equal(&route->owner, &kernel->owners[route->id].address))
+	else if (route->kind == ROUTE_OWNER && route->as_ours &&
+		 address_equal(&route->owner, &kernel->owners[route->id].address))
 		check->there[route->id * kernel->vips_count + index] = true;
 }
 
@@ -168,7 +195,7 @@ static int add_missing(struct route_check *check, size_t *changed, struct error 
 				return -1;
 			(*changed)++;
 		}
-		if (!check->guarded[v]) {
+		if (vip->served && !check->guarded[v]) {
 			if (route_guard(&kernel->routes, &vip->address, true, error) < 0)
 				return -1;
 			(*changed)++;
@@ -190,7 +217,7 @@ static int add_missing(struct route_check *check, size_t *changed, struct error 
 
 int owners_ensure_routes(struct kernel *kernel, size_t *changed, struct error *error)
 {
-	struct route_check check = {.kernel = kernel};
+	struct route_check check = {.kernel = kernel, .paths = paths_check_begin(kernel)};
 	int status = 0;
 
 	*changed = 0;
@@ -198,16 +225,18 @@ int owners_ensure_routes(struct kernel *kernel, size_t *changed, struct error *e
 	check.guarded = calloc(kernel->vips_count + 1, sizeof(*check.guarded));
 	check.there =
 		calloc((kernel->owners_max + 1) * (kernel->vips_count + 1), sizeof(*check.there));
-	if (!check.held || !check.guarded || !check.there)
+	if (!check.held || !check.guarded || !check.there || !check.paths)
 		status = error_set(error, "routes: out of memory");
 	for (int i = 0; i < FAMILIES && status == 0; i++)
 		if (kernel->families[i])
-			status = routes_dump(&kernel->routes, family_numbers[i], check_route,
-					     &check, error);
+			status = routes_dump(&kernel->routes, family_number(i), check_route, &check,
+					     error);
 	if (status == 0)
 		status = add_missing(&check, changed, error);
 	if (status == 0)
 		status = remove_surplus(&check, changed, error);
+	if (paths_check_end(check.paths, status == 0, changed, error) < 0)
+		status = -1;
 	free(check.held);
 	free(check.guarded);
 	free(check.there);
@@ -218,7 +247,8 @@ int owners_ensure_routes(struct kernel *kernel, size_t *changed, struct error *e
 int owners_ensure_bpf(struct kernel *kernel, struct error *error)
 {
 	for (size_t i = 0; i < kernel->vips_count; i++)
-		if (bpf_vip_add(kernel->bpf, &kernel->vips[i].address, error) < 0)
+		if (kernel->vips[i].served &&
+		    bpf_vip_add(kernel->bpf, &kernel->vips[i].address, error) < 0)
 			return -1;
 	for (unsigned int id = 1; id <= kernel->owners_max; id++)
 		if (kernel->owners[id].used &&
@@ -250,13 +280,15 @@ unsigned int owners_smallest_mtu(struct kernel *kernel)
 static int tell_vips(struct kernel *kernel, struct error *error)
 {
 	struct in6_addr *addresses = calloc(kernel->vips_count + 1, sizeof(*addresses));
+	size_t count = 0;
 	int status;
 
 	if (!addresses)
 		return error_set(error, "VIPs: out of memory");
 	for (size_t i = 0; i < kernel->vips_count; i++)
-		addresses[i] = kernel->vips[i].address;
-	status = nft_vips_set(kernel->nft, addresses, kernel->vips_count, error);
+		if (kernel->vips[i].served)
+			addresses[count++] = kernel->vips[i].address;
+	status = nft_vips_set(kernel->nft, addresses, count, error);
 	free(addresses);
 	return status;
 }
@@ -269,32 +301,36 @@ static bool is_wanted(const struct in6_addr *vips, size_t count, const struct in
 	return false;
 }
 
-static int drop_vip(struct kernel *kernel, const struct in6_addr *address, struct error *error)
+int vip_drop_if_unused(struct kernel *kernel, const struct in6_addr *address, struct error *error)
 {
-	struct vip *vip = find_vip(kernel, address);
+	struct vip *vip = vip_find(kernel, address);
 	struct in6_addr gone = *address;
 
+	if (!vip || vip->served || vip->routed)
+		return 0;
 	*vip = kernel->vips[--kernel->vips_count];
-	if (bpf_vip_remove(kernel->bpf, &gone, error) < 0)
-		return -1;
 	for (unsigned int id = 1; id <= kernel->owners_max; id++)
 		if (kernel->owners[id].used &&
 		    route_owner_remove(&kernel->routes, (uint16_t)id, &gone, error) < 0)
 			return -1;
-	if (route_guard(&kernel->routes, &gone, false, error) < 0)
+	return 0;
+}
+
+static int drop_vip(struct kernel *kernel, const struct in6_addr *address, struct error *error)
+{
+	struct vip *vip = vip_find(kernel, address);
+	struct in6_addr gone = *address;
+
+	vip->served = vip->hold = false;
+	if (bpf_vip_remove(kernel->bpf, &gone, error) < 0 ||
+	    vip_drop_if_unused(kernel, &gone, error) < 0 ||
+	    route_guard(&kernel->routes, &gone, false, error) < 0)
 		return -1;
 	return route_hold(&kernel->routes, &gone, false, error);
 }
 
-static int add_vip(struct kernel *kernel, const struct in6_addr *address, struct error *error)
+int owners_add_vip(struct kernel *kernel, const struct in6_addr *address, struct error *error)
 {
-	if (vips_contain(kernel, address))
-		return 0;
-	if (!note_vip(kernel, address, true))
-		return error_set(error, "VIPs: out of memory");
-	if (route_hold(&kernel->routes, address, true, error) < 0 ||
-	    route_guard(&kernel->routes, address, true, error) < 0)
-		return -1;
 	for (unsigned int id = 1; id <= kernel->owners_max; id++) {
 		const struct owner *owner = &kernel->owners[id];
 
@@ -306,6 +342,22 @@ static int add_vip(struct kernel *kernel, const struct in6_addr *address, struct
 	return 0;
 }
 
+static int add_vip(struct kernel *kernel, const struct in6_addr *address, struct error *error)
+{
+	struct vip *vip = vip_note(kernel, address);
+	bool before = vip && vip->routed;
+
+	if (!vip)
+		return error_set(error, "VIPs: out of memory");
+	if (vip->served)
+		return 0;
+	vip->served = vip->hold = true;
+	if (route_hold(&kernel->routes, address, true, error) < 0 ||
+	    route_guard(&kernel->routes, address, true, error) < 0)
+		return -1;
+	return before ? 0 : owners_add_vip(kernel, address, error);
+}
+
 int kernel_vips_set(struct kernel *kernel, const struct in6_addr *vips, size_t count,
 		    struct error *error)
 {
@@ -315,7 +367,8 @@ int kernel_vips_set(struct kernel *kernel, const struct in6_addr *vips, size_t c
 	for (size_t i = kernel->vips_count; i-- > 0;) {
 		struct in6_addr address = kernel->vips[i].address;
 
-		if (!is_wanted(vips, count, &address) && drop_vip(kernel, &address, error) < 0)
+		if (kernel->vips[i].served && !is_wanted(vips, count, &address) &&
+		    drop_vip(kernel, &address, error) < 0)
 			return -1;
 	}
 	if (tell_vips(kernel, error) < 0)
@@ -329,7 +382,8 @@ int kernel_vips_set(struct kernel *kernel, const struct in6_addr *vips, size_t c
 	 */
 	kernel->vips_told = true;
 	for (size_t i = 0; i < kernel->vips_count; i++)
-		if (kernel_vip_hold(kernel, &kernel->vips[i].address, true, error) < 0)
+		if (kernel->vips[i].served &&
+		    kernel_vip_hold(kernel, &kernel->vips[i].address, true, error) < 0)
 			return -1;
 	return 0;
 }
@@ -337,9 +391,9 @@ int kernel_vips_set(struct kernel *kernel, const struct in6_addr *vips, size_t c
 int kernel_vip_hold(struct kernel *kernel, const struct in6_addr *address, bool hold,
 		    struct error *error)
 {
-	struct vip *vip = find_vip(kernel, address);
+	struct vip *vip = vip_find(kernel, address);
 
-	if (!vip)
+	if (!vip || !vip->served)
 		return error_set(error, "only a VIP can be held");
 	if (vip->hold == hold)
 		return 0;
@@ -387,7 +441,7 @@ static int check_owner(struct kernel *kernel, uint16_t id, const struct in6_addr
 	if (id == KERNEL_OWNER_NONE || id > kernel->owners_max)
 		return error_set(error, "owner id %u does not fit the mark: ids are 1..%u", id,
 				 kernel->owners_max);
-	if (address && !kernel->families[family_of(address)])
+	if (address && !kernel->families[family_index(address)])
 		return error_set(error, "owner %s: this host has no local member of that family",
 				 address_text(address, text));
 	return 0;
@@ -404,7 +458,7 @@ static int install_owner(struct kernel *kernel, uint16_t id, const struct in6_ad
 		    route_owner_set(&kernel->routes, id, address, &kernel->vips[i].address, error) <
 			    0)
 			return -1;
-	if (rules_owner_add(&kernel->rules[family_of(address)], rule_of(kernel, id), error) < 0 ||
+	if (rules_follow(kernel, family_index(address), error) < 0 ||
 	    nft_owner_add(kernel->nft, id, error) < 0)
 		return -1;
 	return bpf_sender_set(kernel->bpf, address, mark, error);
@@ -419,7 +473,7 @@ int kernel_owner_set(struct kernel *kernel, uint16_t id, const struct in6_addr *
 		return -1;
 	owner = &kernel->owners[id];
 	before = *owner;
-	if (before.used && family_of(&before.address) != family_of(address)) {
+	if (before.used && family_index(&before.address) != family_index(address)) {
 		if (kernel_owner_remove(kernel, id, error) < 0)
 			return -1;
 		before.used = false;
@@ -451,8 +505,7 @@ int kernel_owner_remove(struct kernel *kernel, uint16_t id, struct error *error)
 	owner->used = false;
 	if (owners_tell_members(kernel, error) < 0 ||
 	    forget_sender(kernel, &before.address, error) < 0 ||
-	    rules_owner_remove(&kernel->rules[family_of(&before.address)], rule_of(kernel, id),
-			       error) < 0)
+	    rules_follow(kernel, family_index(&before.address), error) < 0)
 		return -1;
 	for (size_t i = 0; i < kernel->vips_count; i++)
 		if (route_fits(&kernel->vips[i].address, &before.address) &&
@@ -481,14 +534,15 @@ void owners_steer_end(struct kernel *kernel)
 
 	for (int i = 0; i < FAMILIES; i++)
 		if (kernel->families[i] &&
-		    routes_steer_end(&kernel->routes, family_numbers[i], &error) < 0)
+		    routes_steer_end(&kernel->routes, family_number(i), &error) < 0)
 			log_warn("%s", error.text);
 }
 
 int owners_guard(struct kernel *kernel, bool guard, struct error *error)
 {
 	for (size_t i = 0; i < kernel->vips_count; i++)
-		if (route_guard(&kernel->routes, &kernel->vips[i].address, guard, error) < 0)
+		if (kernel->vips[i].served &&
+		    route_guard(&kernel->routes, &kernel->vips[i].address, guard, error) < 0)
 			return -1;
 	return 0;
 }

@@ -8,9 +8,11 @@
 #include "fpmd/kernel/forwarding.h"
 #include "fpmd/kernel/kernel.h"
 #include "fpmd/kernel/layout.h"
+#include "fpmd/kernel/linkdown.h"
 #include "fpmd/kernel/monitor.h"
 #include "fpmd/kernel/nft.h"
 #include "fpmd/kernel/queue.h"
+#include "fpmd/kernel/recorder.h"
 #include "fpmd/kernel/route.h"
 #include "fpmd/kernel/rtnl.h"
 #include "fpmd/kernel/rule.h"
@@ -20,6 +22,8 @@ enum { FAMILY_IPV4, FAMILY_IPV6, FAMILIES };
 
 struct vip {
 	struct in6_addr address;
+	bool served; /* kernel_vips_set() */
+	bool routed; /* kernel_routed_set() */
 	bool hold;
 };
 
@@ -28,12 +32,16 @@ struct owner {
 	struct in6_addr address;
 };
 
+struct neighbours;
+
 enum repair_kind {
 	REPAIR_TUNNEL,
 	REPAIR_RULES,
 	REPAIR_ROUTES,
 	REPAIR_FILTERS,
 	REPAIR_FORWARDING,
+	REPAIR_RECORDERS,
+	REPAIR_LINKDOWN,
 	REPAIR_KINDS
 };
 
@@ -70,6 +78,12 @@ struct kernel {
 	struct owner *owners; /* by id */
 	unsigned int owners_max;
 
+	struct kernel_path *paths[KERNEL_PATH_MAX + 1]; /* by id; NULL: there is none */
+	unsigned int paths_max;				/* the greatest id that fits the mask */
+	struct recorder *recorder;     /* NULL until there is a routed VIP or a path */
+	struct neighbours *neighbours; /* as long as the recorder */
+	struct linkdown linkdown;
+
 	struct event *repair_timer;
 	unsigned int repair_due; /* enum monitor_change */
 	uint64_t repaired_ms;
@@ -80,6 +94,26 @@ struct kernel {
 };
 
 /* kernel_owners.c */
+
+static inline int family_index(const struct in6_addr *address)
+{
+	return address_is_ipv4(address) ? FAMILY_IPV4 : FAMILY_IPV6;
+}
+
+static inline int family_number(int index)
+{
+	return index == FAMILY_IPV4 ? AF_INET : AF_INET6;
+}
+
+/* The VIP's entry, made if there is none; NULL: out of memory. Entries move when one is made. */
+struct vip *vip_note(struct kernel *kernel, const struct in6_addr *address);
+struct vip *vip_find(const struct kernel *kernel, const struct in6_addr *address);
+/* Routes of owners, and the entry, of a VIP that is neither served nor routed go. */
+int vip_drop_if_unused(struct kernel *kernel, const struct in6_addr *address, struct error *error);
+/* The routes to the VIP in all owners' tables. */
+int owners_add_vip(struct kernel *kernel, const struct in6_addr *address, struct error *error);
+/* Which rules there should be now, of owners and of paths. */
+int rules_follow(struct kernel *kernel, int family, struct error *error);
 
 /* Learns owners and VIPs from the routes that are there. */
 int owners_take_over(struct kernel *kernel, struct error *error);
@@ -97,7 +131,47 @@ void owners_steer_end(struct kernel *kernel);
 int owners_guard(struct kernel *kernel, bool guard, struct error *error);
 /* If other bits of the mark are used from now on: nothing goes astray until repair_all(). */
 int owners_suspend(struct kernel *kernel, struct error *error);
+/* Is it a VIP that is served here? */
 bool vips_contain(const struct kernel *kernel, const struct in6_addr *address);
+
+/* kernel_paths.c */
+
+/* Learns routed VIPs from what an earlier fpmd left; before owners_take_over() and nft_setup(). */
+int paths_take_over(struct kernel *kernel, struct error *error);
+/* After owners_take_over(): if there are routed VIPs, the recorder and its paths. */
+int paths_open_left(struct kernel *kernel, struct error *error);
+/* After nft_setup(): the set `routed`. */
+int paths_tell(struct kernel *kernel, struct error *error);
+/* Opens the recorder, if that was not done yet. */
+int paths_open(struct kernel *kernel, struct error *error);
+/* With kernel_start(): begins to deliver events of flows. */
+int paths_start(struct kernel *kernel, struct error *error);
+bool paths_routed(const struct kernel *kernel);
+/*
+ * Compares the routes of paths with what they should be: begin, note each that there is, end, which
+ * puts them right.
+ */
+struct path_check;
+struct path_check *paths_check_begin(struct kernel *kernel);
+/* False: there should be no such route. */
+bool paths_check_route(struct path_check *check, const struct our_route *route);
+int paths_check_end(struct path_check *check, bool repair, size_t *changed, struct error *error);
+/* Filters of the recorder on all devices, or on none. *changed*: how many were missing. */
+int paths_ensure_recorders(struct kernel *kernel, size_t *changed, struct error *error);
+int paths_ensure_linkdown(struct kernel *kernel, size_t *changed, struct error *error);
+/* All that is ours of it, also what only an earlier fpmd knew. */
+void paths_remove_everything(struct kernel *kernel);
+void paths_free(struct kernel *kernel);
+
+/* kernel_neighbours.c: which link-layer addresses lead to which paths. */
+
+int neighbours_open(struct kernel *kernel, struct neighbours **neighbours, struct error *error);
+void neighbours_close(struct neighbours *neighbours);
+/* A path was set, or (NULL) removed. */
+int neighbours_follow(struct neighbours *neighbours, uint16_t id, const struct kernel_path *path,
+		      struct error *error);
+/* Devices may have come, gone or got another index. */
+void neighbours_look_again(struct neighbours *neighbours);
 
 /* kernel_repair.c */
 

@@ -25,6 +25,8 @@ static void tell(struct kernel *kernel, bool first, enum repair_kind kind, size_
 		[REPAIR_ROUTES] = "routes",
 		[REPAIR_FILTERS] = "classifiers",
 		[REPAIR_FORWARDING] = "forwarding of detours",
+		[REPAIR_RECORDERS] = "programs that record paths",
+		[REPAIR_LINKDOWN] = "ignore_routes_with_linkdown of paths' devices",
 	};
 	struct repair_log *log = &kernel->repair_logs[kind];
 	uint64_t now = clock_ms();
@@ -100,9 +102,13 @@ static int follow_devices(struct kernel *kernel, bool first, struct error *error
 		kernel->devices = before;
 		return -1;
 	}
-	for (size_t i = 0; i < before.count; i++)
-		if (!devices_find(&kernel->devices, before.items[i].index))
-			bpf_detach(kernel->bpf, before.items[i].index);
+	for (size_t i = 0; i < before.count; i++) {
+		if (devices_find(&kernel->devices, before.items[i].index))
+			continue;
+		bpf_detach(kernel->bpf, before.items[i].index);
+		if (kernel->recorder)
+			recorder_detach(kernel->recorder, before.items[i].index);
+	}
 	for (size_t i = 0; i < kernel->devices.count; i++) {
 		const struct device *device = &kernel->devices.items[i];
 
@@ -112,6 +118,8 @@ static int follow_devices(struct kernel *kernel, bool first, struct error *error
 		/* Its failure is told by repair_filters(). */
 		if (bpf_attach(kernel->bpf, device->index, BPF_UPLINK, NULL) > 0)
 			log_info("%s: a new device, strays are looked for there too", device->name);
+		if (kernel->recorder && paths_routed(kernel))
+			recorder_attach(kernel->recorder, device->index, NULL);
 	}
 	devices_free(&before);
 	if (bridges && !kernel->bridges_told && forwarding_bridges_filter()) {
@@ -167,6 +175,31 @@ static int repair_forwarding(struct kernel *kernel, bool first, struct error *er
 	return status;
 }
 
+static int repair_recorders(struct kernel *kernel, bool first, struct error *error)
+{
+	size_t changed;
+	int status = paths_ensure_recorders(kernel, &changed, error);
+
+	tell(kernel, first, REPAIR_RECORDERS, changed);
+	return status;
+}
+
+static int repair_linkdown(struct kernel *kernel, bool first, struct error *error)
+{
+	size_t changed;
+	int status = paths_ensure_linkdown(kernel, &changed, error);
+
+	tell(kernel, first, REPAIR_LINKDOWN, changed);
+	return status;
+}
+
+static int follow_neighbours(struct kernel *kernel, bool first, struct error *error)
+{
+	if (kernel->neighbours)
+		neighbours_look_again(kernel->neighbours);
+	return 0;
+}
+
 /* In this order. An owner that comes or goes changes rules, and maybe the tunnel's MTU. The tunnel
  * may have been made anew: then the routes into it are gone. */
 static const struct {
@@ -178,7 +211,10 @@ static const struct {
 	{MONITOR_RULES, repair_rules},
 	{MONITOR_LINKS | MONITOR_ADDRESSES | MONITOR_RULES | MONITOR_ROUTES, repair_routes},
 	{MONITOR_LINKS | MONITOR_FORWARDING, repair_forwarding},
+	{MONITOR_LINKS | MONITOR_FORWARDING, repair_linkdown},
 	{MONITOR_LINKS | MONITOR_FILTERS, repair_filters},
+	{MONITOR_LINKS | MONITOR_FILTERS, repair_recorders},
+	{MONITOR_LINKS, follow_neighbours},
 	{MONITOR_ADDRESSES, repair_addresses},
 };
 

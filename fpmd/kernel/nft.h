@@ -16,8 +16,9 @@
 
 #define NFT_TABLE "holdfast"
 #define NFT_OWNER_CHAIN "owner_"
-#define NFT_OWNER_MAX 4095  /* greatest owner id that has a chain */
-#define NFT_COUNTERS_MAX 12 /* what nft_counters() gives at most */
+#define NFT_DIRECT_CHAIN "direct_" /* as of an owner, but without the path; direct_0: neither */
+#define NFT_OWNER_MAX 4095	   /* greatest owner id that has a chain */
+#define NFT_COUNTERS_MAX 12	   /* what nft_counters() gives at most */
 
 struct nft;
 
@@ -65,23 +66,34 @@ void nft_close(struct nft *nft);
  * family without a table are ignored. They are remembered also when the kernel refuses them; that
  * others removed the table is no error.
  *   vips: who may be the destination inside the tunnel
+ *   routed: VIPs that are routed out of this host: a pin of a flow to them is looked for
  *   members: who may send to the tunnel port
  *   uplinks: interface indexes whose traffic may be forwarded into detours only, because it was us
  *   who switched forwarding on there; empty by default
+ *   linkdown: interface indexes where it was us who set ignore_routes_with_linkdown; no rule asks
+ *   for it
  */
 int nft_vips_set(struct nft *nft, const struct in6_addr *vips, size_t count, struct error *error);
 int nft_members_set(struct nft *nft, const struct in6_addr *members, size_t count,
 		    struct error *error);
+int nft_routed_set(struct nft *nft, const struct in6_addr *vips, size_t count, struct error *error);
 int nft_uplinks_set(struct nft *nft, int family, const unsigned int *ifindexes, size_t count,
 		    struct error *error);
+int nft_linkdown_set(struct nft *nft, int family, const unsigned int *ifindexes, size_t count,
+		     struct error *error);
 
 /* What is in the set now, whoever put it there; no table is no error. Free *ifindexes*. *family*,
  * here as above: AF_INET or AF_INET6. */
 int nft_uplinks_get(struct nft *nft, int family, unsigned int **ifindexes, size_t *count,
 		    struct error *error);
+int nft_linkdown_get(struct nft *nft, int family, unsigned int **ifindexes, size_t *count,
+		     struct error *error);
+typedef void nft_address_fn(void *arg, const struct in6_addr *address);
+int nft_routed_get(struct nft *nft, int family, nft_address_fn *fn, void *arg, struct error *error);
 
 /*
- * The chain that gives packets of a pin the owner's id, and its counter. Adding one that is there
+ * The chains that give packets of a pin the owner's id, and its counter: one that leaves a path's
+ * id as it is, and one that takes it away (KERNEL_PIN_DIRECT). Adding one that is there
  * is no error; removing one that pins still point to is (nothing changes then).
  * Ids 1..NFT_OWNER_MAX that fit the owner mask; the bits in the mark are id << ctz(mask), in the
  * queue too.

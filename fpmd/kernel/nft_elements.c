@@ -48,18 +48,37 @@ static bool key_parse(const struct nft_family *family, const uint8_t *key, size_
 	return true;
 }
 
-uint16_t nft_owner_of_chain(const char *chain)
+static bool chain_number(const char *text, uint16_t *number)
 {
 	unsigned long id;
 	char *end;
 
-	if (strncmp(chain, NFT_OWNER_CHAIN, sizeof(NFT_OWNER_CHAIN) - 1) != 0)
-		return KERNEL_OWNER_NONE;
-	chain += sizeof(NFT_OWNER_CHAIN) - 1;
-	if (*chain < '1' || *chain > '9')
-		return KERNEL_OWNER_NONE;
-	id = strtoul(chain, &end, 10);
-	return *end || id > NFT_OWNER_MAX ? KERNEL_OWNER_NONE : (uint16_t)id;
+	if (*text < '0' || *text > '9' || (*text == '0' && text[1]))
+		return false;
+	id = strtoul(text, &end, 10);
+	*number = (uint16_t)id;
+	return !*end && id <= NFT_OWNER_MAX;
+}
+
+uint16_t nft_owner_of_chain(const char *chain)
+{
+	uint16_t id;
+
+	if (strncmp(chain, NFT_OWNER_CHAIN, sizeof(NFT_OWNER_CHAIN) - 1) == 0 &&
+	    chain_number(chain + sizeof(NFT_OWNER_CHAIN) - 1, &id))
+		return id;
+	if (strncmp(chain, NFT_DIRECT_CHAIN, sizeof(NFT_DIRECT_CHAIN) - 1) == 0 &&
+	    chain_number(chain + sizeof(NFT_DIRECT_CHAIN) - 1, &id))
+		return KERNEL_PIN_DIRECT | id;
+	return KERNEL_OWNER_NONE;
+}
+
+void nft_chain_of_owner(char name[32], uint16_t owner)
+{
+	bool direct = owner & KERNEL_PIN_DIRECT;
+
+	snprintf(name, 32, "%s%u", direct ? NFT_DIRECT_CHAIN : NFT_OWNER_CHAIN,
+		 owner & ~(unsigned int)KERNEL_PIN_DIRECT);
 }
 
 void nft_elements_put(struct nft *nft, const struct nft_family *family, struct nft_batch *batch,
@@ -89,7 +108,7 @@ void nft_elements_put(struct nft *nft, const struct nft_family *family, struct n
 		if (nftnl_set_elem_set(element, NFTNL_SET_ELEM_KEY, key, (uint32_t)size) < 0)
 			batch->no_memory = true;
 		if (!remove) {
-			snprintf(chain, sizeof(chain), NFT_OWNER_CHAIN "%u", elements[i].owner);
+			nft_chain_of_owner(chain, elements[i].owner);
 			nftnl_set_elem_set_u32(element, NFTNL_SET_ELEM_VERDICT, (uint32_t)NFT_GOTO);
 			if (nftnl_set_elem_set_str(element, NFTNL_SET_ELEM_CHAIN, chain) < 0)
 				batch->no_memory = true;

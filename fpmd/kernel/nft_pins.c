@@ -63,7 +63,7 @@ bool nft_pins_point_to(const struct nft *nft, uint16_t owner)
 	const struct nft_pin *pin;
 
 	for (pin = nft->pins; pin; pin = pin->hh.next)
-		if (pin->owner == owner)
+		if ((pin->owner & ~KERNEL_PIN_DIRECT) == owner)
 			return true;
 	return false;
 }
@@ -305,7 +305,8 @@ static int change_check(struct nft *nft, const struct kernel_pin_change *change)
 		return -EINVAL;
 	if (!nft_family_of(nft, &flow->vip)->used)
 		return -EAFNOSUPPORT;
-	if (change->new_owner && !nft_owner_known(nft, change->new_owner))
+	if (change->new_owner && change->new_owner != KERNEL_PIN_DIRECT &&
+	    !nft_owner_known(nft, change->new_owner & (uint16_t)~KERNEL_PIN_DIRECT))
 		return -ENOENT;
 	return 0;
 }

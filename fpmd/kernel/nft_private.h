@@ -14,7 +14,7 @@
 
 struct nftnl_rule;
 
-enum nft_set_name { NFT_VIPS, NFT_MEMBERS, NFT_UPLINKS, NFT_SETS };
+enum nft_set_name { NFT_VIPS, NFT_MEMBERS, NFT_UPLINKS, NFT_ROUTED, NFT_LINKDOWN, NFT_SETS };
 
 struct nft_set {
 	bool told; /* the caller said what is in it; else what is there stays */
@@ -88,9 +88,10 @@ static inline void nft_owner_bit_set(uint8_t *bits, uint16_t id, bool on)
 		(uint8_t)(on ? bits[id / 8] | 1u << (id % 8) : bits[id / 8] & ~(1u << (id % 8)));
 }
 
-/* nft_rules.c: the base chains, the chains tunnel and stray, their rules and counters. */
+/* nft_rules.c: the base chains, the chains tunnel, stray, director and direct_0, their rules and
+ * counters. */
 void nft_rules_put(struct nft *nft, const struct nft_family *family, struct nft_batch *batch);
-/* Chain, counter and rule of one owner. */
+/* Chains, counter and rules of one owner. */
 void nft_owner_put(struct nft *nft, const struct nft_family *family, struct nft_batch *batch,
 		   uint16_t id);
 void nft_owner_drop_put(struct nft *nft, const struct nft_family *family, struct nft_batch *batch,
@@ -114,6 +115,7 @@ struct nftnl_set;
 bool nft_set_fits(const struct nft_family *family, const struct nftnl_set *set, const char *name);
 
 /* nft_elements.c */
+void nft_chain_of_owner(char name[32], uint16_t owner);
 #define NFT_ELEMENTS_MAX 700 /* in one message: both families stay below 64 KiB */
 struct nft_element {
 	const struct flow *flow;
@@ -122,7 +124,8 @@ struct nft_element {
 /* One message for up to NFT_ELEMENTS_MAX elements. */
 void nft_elements_put(struct nft *nft, const struct nft_family *family, struct nft_batch *batch,
 		      bool remove, const struct nft_element *elements, size_t count);
-/* The owner whose chain has this name, or KERNEL_OWNER_NONE. */
+/* What a pin to the chain of this name leads to, KERNEL_PIN_DIRECT included, or KERNEL_OWNER_NONE:
+ * it is not one of those. */
 uint16_t nft_owner_of_chain(const char *chain);
 /*
  * All elements of a family's map; those that are no pins of ours (another verdict) come with owner

@@ -26,18 +26,17 @@
 #define COUNTER_STRAY "strays"
 #define COUNTER_FORWARD "tunnel-not-forwarded"
 #define COUNTER_TRANSIT "transit-refused"
+#define COUNTER_LEFT "left-their-path"
 
 const char *const nft_counter_names[] = {
-	COUNTER_STRAY,
-	COUNTER_TUNNEL_SENDER,
-	COUNTER_FORWARD,
-	COUNTER_TRANSIT,
+	COUNTER_STRAY, COUNTER_TUNNEL_SENDER, COUNTER_FORWARD, COUNTER_TRANSIT, COUNTER_LEFT,
 };
 const char *const nft_counter_help[] = {
 	"Segments without session and pin here, held for the directory's answer",
 	"Packets to the tunnel port dropped: the sender is not a member",
 	"Packets dropped: forwarded from or into the tunnel without a detour",
 	"Packets dropped: this host forwards nothing but detours",
+	"Packets of recorded flows sent through the tunnel: their path is gone",
 };
 const size_t nft_counters_count = sizeof(nft_counter_names) / sizeof(*nft_counter_names);
 
@@ -338,6 +337,14 @@ static void prerouting_put(struct nft *nft, const struct nft_family *family,
 	match_address(&rule, family->destination_offset, NFT_VIPS, 0);
 	verdict(&rule, NFT_GOTO, "stray");
 	rule_end(&rule);
+
+	rule = rule_begin(nft, family, batch, "prerouting");
+	meta(&rule, NFT_META_IIFTYPE, NFTNL_EXPR_META_DREG, NFT_REG_1);
+	compare(&rule, NFT_CMP_NEQ, &loopback, sizeof(loopback));
+	match_mark(&rule, nft->options.mark_stray_bit);
+	match_address(&rule, family->destination_offset, NFT_ROUTED, 0);
+	verdict(&rule, NFT_GOTO, "director");
+	rule_end(&rule);
 }
 
 /* The classifier has dropped and counted already what must not come out of the tunnel. */
@@ -367,13 +374,14 @@ static void tunnel_put(struct nft *nft, const struct nft_family *family, struct 
 	rule_end(&rule);
 }
 
-static void stray_put(struct nft *nft, const struct nft_family *family, struct nft_batch *batch)
+static void follow_pin_put(struct nft *nft, const struct nft_family *family,
+			   struct nft_batch *batch, const char *chain)
 {
 	uint32_t words = family->address_size / 4, reg = NFT_REG32_00;
 	struct nftnl_expr *e;
 	struct rule rule;
 
-	rule = rule_begin(nft, family, batch, "stray");
+	rule = rule_begin(nft, family, batch, chain);
 	match_protocol(&rule, NFT_CMP_EQ, IPPROTO_TCP);
 	payload(&rule, NFT_PAYLOAD_NETWORK_HEADER, family->source_offset, family->address_size,
 		reg);
@@ -385,10 +393,31 @@ static void stray_put(struct nft *nft, const struct nft_family *family, struct n
 	if (e)
 		nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_DREG, NFT_REG_VERDICT);
 	rule_end(&rule);
+}
 
+static void stray_put(struct nft *nft, const struct nft_family *family, struct nft_batch *batch)
+{
+	struct rule rule;
+
+	follow_pin_put(nft, family, batch, "stray");
 	rule = rule_begin(nft, family, batch, "stray");
 	counter(&rule, COUNTER_STRAY);
 	queue_or_local(&rule);
+	rule_end(&rule);
+}
+
+/* Without a pin it goes on as it would without the question. */
+static void director_put(struct nft *nft, const struct nft_family *family, struct nft_batch *batch)
+{
+	struct rule rule;
+
+	follow_pin_put(nft, family, batch, "director");
+	rule = rule_begin(nft, family, batch, "director");
+	set_mark(&rule, ~nft->options.mark_stray_bit, 0);
+	rule_end(&rule);
+
+	rule = rule_begin(nft, family, batch, NFT_DIRECT_CHAIN "0");
+	set_mark(&rule, ~layout_our_bits(&nft->options), 0);
 	rule_end(&rule);
 }
 
@@ -419,6 +448,13 @@ static void forward_put(struct nft *nft, const struct nft_family *family, struct
 
 	rule = rule_begin(nft, family, batch, "forward");
 	match_device(&rule, NFT_META_OIFNAME);
+	match_mark(&rule, nft->options.mark_path_mask);
+	counter(&rule, COUNTER_LEFT);
+	verdict(&rule, NF_ACCEPT, NULL);
+	rule_end(&rule);
+
+	rule = rule_begin(nft, family, batch, "forward");
+	match_device(&rule, NFT_META_OIFNAME);
 	match_mark(&rule, nft->options.mark_owner_mask);
 	verdict(&rule, NF_ACCEPT, NULL);
 	rule_end(&rule);
@@ -443,46 +479,70 @@ void nft_rules_put(struct nft *nft, const struct nft_family *family, struct nft_
 		counter_put(family, batch, nft_counter_names[i], NFT_MSG_NEWOBJ);
 	chain_put(family, batch, "tunnel", -1, 0);
 	chain_put(family, batch, "stray", -1, 0);
+	chain_put(family, batch, "director", -1, 0);
+	chain_put(family, batch, NFT_DIRECT_CHAIN "0", -1, 0);
 	chain_put(family, batch, "prerouting", NF_INET_PRE_ROUTING, PRIORITY_PREROUTING);
 	chain_put(family, batch, "input", NF_INET_LOCAL_IN, PRIORITY_FILTER);
 	chain_put(family, batch, "forward", NF_INET_FORWARD, PRIORITY_FILTER);
 	tunnel_put(nft, family, batch);
 	stray_put(nft, family, batch);
+	director_put(nft, family, batch);
 	input_put(nft, family, batch);
 	forward_put(nft, family, batch);
 	prerouting_put(nft, family, batch);
+}
+
+/* *keep*: bits of ours that stay in the mark. */
+static void owner_chain_put(struct nft *nft, const struct nft_family *family,
+			    struct nft_batch *batch, uint16_t pin, uint32_t keep)
+{
+	uint16_t id = pin & (uint16_t)~KERNEL_PIN_DIRECT;
+	uint32_t zero = 0;
+	char name[32], counted[32];
+	struct rule rule;
+
+	nft_chain_of_owner(counted, id);
+	nft_chain_of_owner(name, pin);
+	chain_put(family, batch, name, -1, 0);
+	/* What has a path goes there first; if it does not, COUNTER_LEFT tells. */
+	rule = rule_begin(nft, family, batch, name);
+	if (keep) {
+		meta(&rule, NFT_META_MARK, NFTNL_EXPR_META_DREG, NFT_REG_1);
+		bitwise(&rule, keep, 0);
+		compare(&rule, NFT_CMP_EQ, &zero, sizeof(zero));
+	}
+	counter(&rule, counted);
+	rule_end(&rule);
+
+	rule = rule_begin(nft, family, batch, name);
+	/* The caller will remove the pins of an owner that it cannot know; a wrong one gets
+	 * nothing. */
+	if (id > layout_owner_max(&nft->options))
+		verdict(&rule, NF_DROP, NULL);
+	else
+		set_mark(&rule, ~layout_our_bits(&nft->options) | keep,
+			 layout_detour_mark(&nft->options, id));
+	rule_end(&rule);
 }
 
 void nft_owner_put(struct nft *nft, const struct nft_family *family, struct nft_batch *batch,
 		   uint16_t id)
 {
 	char name[32];
-	struct rule rule;
 
-	snprintf(name, sizeof(name), NFT_OWNER_CHAIN "%u", id);
+	nft_chain_of_owner(name, id);
 	counter_put(family, batch, name, NFT_MSG_NEWOBJ);
-	chain_put(family, batch, name, -1, 0);
-	rule = rule_begin(nft, family, batch, name);
-	counter(&rule, name);
-	/* The caller will remove the pins of an owner that it cannot know; a wrong one gets
-	 * nothing. */
-	if (id > layout_owner_max(&nft->options))
-		verdict(&rule, NF_DROP, NULL);
-	else
-		set_mark(&rule, ~layout_our_bits(&nft->options),
-			 layout_detour_mark(&nft->options, id));
-	rule_end(&rule);
+	owner_chain_put(nft, family, batch, id, nft->options.mark_path_mask);
+	owner_chain_put(nft, family, batch, id | KERNEL_PIN_DIRECT, 0);
 }
 
-void nft_owner_drop_put(struct nft *nft, const struct nft_family *family, struct nft_batch *batch,
-			uint16_t id)
+static void owner_chain_drop_put(const struct nft_family *family, struct nft_batch *batch,
+				 const char *name)
 {
 	struct nftnl_rule *rule = nftnl_rule_alloc();
 	struct nftnl_chain *chain = nftnl_chain_alloc();
 	struct nlmsghdr *message;
-	char name[32];
 
-	snprintf(name, sizeof(name), NFT_OWNER_CHAIN "%u", id);
 	if (!rule || !chain || nftnl_rule_set_str(rule, NFTNL_RULE_TABLE, NFT_TABLE) ||
 	    nftnl_rule_set_str(rule, NFTNL_RULE_CHAIN, name) ||
 	    nftnl_chain_set_str(chain, NFTNL_CHAIN_TABLE, NFT_TABLE) ||
@@ -496,10 +556,21 @@ void nft_owner_drop_put(struct nft *nft, const struct nft_family *family, struct
 	message = nft_batch_put(batch, NFT_MSG_DELCHAIN, family->protocol, 0, "chain %s", name);
 	nftnl_chain_nlmsg_build_payload(message, chain);
 	nft_batch_end(batch, message);
-	counter_put(family, batch, name, NFT_MSG_DELOBJ);
 out:
 	if (rule)
 		nftnl_rule_free(rule);
 	if (chain)
 		nftnl_chain_free(chain);
+}
+
+void nft_owner_drop_put(struct nft *nft, const struct nft_family *family, struct nft_batch *batch,
+			uint16_t id)
+{
+	char name[32];
+
+	nft_chain_of_owner(name, id | KERNEL_PIN_DIRECT);
+	owner_chain_drop_put(family, batch, name);
+	nft_chain_of_owner(name, id);
+	owner_chain_drop_put(family, batch, name);
+	counter_put(family, batch, name, NFT_MSG_DELOBJ);
 }

@@ -12,6 +12,7 @@
 #include <linux/netfilter/nf_tables.h>
 #include <libnftnl/set.h>
 
+#include "fpmd/kernel/list.h"
 #include "fpmd/kernel/nft_private.h"
 
 /* nft's own numbers of the types: only for its listing, the kernel does not look. */
@@ -23,7 +24,7 @@
 
 #define SET_SIZE_MAX 65536 /* of the small ones */
 
-const char *const nft_set_names[NFT_SETS] = {"vips", "members", "uplinks"};
+const char *const nft_set_names[NFT_SETS] = {"vips", "members", "uplinks", "routed", "linkdown"};
 
 static uint32_t address_type(const struct nft_family *family)
 {
@@ -38,9 +39,14 @@ static uint32_t pins_type(const struct nft_family *family)
 	       TYPE_INET_SERVICE;
 }
 
+static bool has_devices(enum nft_set_name name)
+{
+	return name == NFT_UPLINKS || name == NFT_LINKDOWN;
+}
+
 static uint32_t key_size(const struct nft_family *family, enum nft_set_name name)
 {
-	return name == NFT_UPLINKS ? sizeof(uint32_t) : family->address_size;
+	return has_devices(name) ? sizeof(uint32_t) : family->address_size;
 }
 
 static struct nftnl_set *set_alloc(struct nft_batch *batch, const char *name)
@@ -80,7 +86,7 @@ void nft_set_create_put(struct nft *nft, const struct nft_family *family, struct
 	if (!set)
 		return;
 	nftnl_set_set_u32(set, NFTNL_SET_KEY_TYPE,
-			  name == NFT_UPLINKS ? TYPE_IFACE_INDEX : address_type(family));
+			  has_devices(name) ? TYPE_IFACE_INDEX : address_type(family));
 	nftnl_set_set_u32(set, NFTNL_SET_KEY_LEN, key_size(family, name));
 	nftnl_set_set_u32(set, NFTNL_SET_DESC_SIZE, SET_SIZE_MAX);
 	create_put(family, batch, set, nft_set_names[name]);
@@ -265,13 +271,18 @@ int nft_members_set(struct nft *nft, const struct in6_addr *members, size_t coun
 	return addresses_set(nft, NFT_MEMBERS, members, count, error);
 }
 
+int nft_routed_set(struct nft *nft, const struct in6_addr *vips, size_t count, struct error *error)
+{
+	return addresses_set(nft, NFT_ROUTED, vips, count, error);
+}
+
 static struct nft_family *family_numbered(struct nft *nft, int family)
 {
 	return &nft->families[family == AF_INET ? 0 : 1];
 }
 
-int nft_uplinks_set(struct nft *nft, int family, const unsigned int *ifindexes, size_t count,
-		    struct error *error)
+static int devices_set(struct nft *nft, int family, enum nft_set_name name,
+		       const unsigned int *ifindexes, size_t count, struct error *error)
 {
 	struct nft_family *set_family = family_numbered(nft, family);
 	struct nft_set content = {.told = true, .count = count};
@@ -283,59 +294,123 @@ int nft_uplinks_set(struct nft *nft, int family, const unsigned int *ifindexes, 
 		return error_set(error, "nftables: out of memory");
 	for (size_t i = 0; i < count; i++)
 		memcpy(content.keys[i], &ifindexes[i], sizeof(uint32_t));
-	return set_replace(nft, set_family, NFT_UPLINKS, &content, error);
+	return set_replace(nft, set_family, name, &content, error);
 }
 
-struct uplinks_dump {
-	unsigned int *ifindexes;
-	size_t count;
+int nft_uplinks_set(struct nft *nft, int family, const unsigned int *ifindexes, size_t count,
+		    struct error *error)
+{
+	return devices_set(nft, family, NFT_UPLINKS, ifindexes, count, error);
+}
+
+int nft_linkdown_set(struct nft *nft, int family, const unsigned int *ifindexes, size_t count,
+		     struct error *error)
+{
+	return devices_set(nft, family, NFT_LINKDOWN, ifindexes, count, error);
+}
+
+struct keys_dump {
+	uint32_t key_size;
+	uint8_t (*keys)[16];
+	size_t count, size;
+	bool no_memory;
 };
 
-static int take_uplink(struct nftnl_set_elem *element, void *arg)
+static int take_key(struct nftnl_set_elem *element, void *arg)
 {
-	struct uplinks_dump *dump = arg;
+	struct keys_dump *dump = arg;
 	uint32_t size;
 	const void *key = nftnl_set_elem_get(element, NFTNL_SET_ELEM_KEY, &size);
+	void *keys;
 
-	if (key && size == sizeof(uint32_t) && dump->count < SET_SIZE_MAX)
-		memcpy(&dump->ifindexes[dump->count++], key, size);
+	if (!key || size != dump->key_size || dump->count == SET_SIZE_MAX)
+		return 0;
+	keys = list_room(dump->keys, dump->count, &dump->size, sizeof(*dump->keys));
+	if (!keys) {
+		dump->no_memory = true;
+		return 0;
+	}
+	dump->keys = keys;
+	memcpy(dump->keys[dump->count++], key, size);
 	return 0;
 }
 
-static int take_uplinks(const struct nlmsghdr *message, void *arg)
+static int take_keys(const struct nlmsghdr *message, void *arg)
 {
 	struct nftnl_set *set = nftnl_set_alloc();
 
 	if (!set)
 		return -ENOMEM;
 	if (nftnl_set_elems_nlmsg_parse(message, set) == 0)
-		nftnl_set_elem_foreach(set, take_uplink, arg);
+		nftnl_set_elem_foreach(set, take_key, arg);
 	nftnl_set_free(set);
 	return 0;
+}
+
+/* What is in the kernel's set. Free dump->keys, on errors too. */
+static int keys_get(struct nft *nft, int number, enum nft_set_name name, struct keys_dump *dump,
+		    struct error *error)
+{
+	const struct nft_family *family = family_numbered(nft, number);
+	int status = -EINTR;
+
+	*dump = (struct keys_dump){.key_size = key_size(family, name)};
+	for (int i = 0; i < TRIES_MAX && status == -EINTR; i++) {
+		_Alignas(8) char bytes[256];
+		struct nlmsghdr *request = nftnl_nlmsg_build_hdr(bytes, NFT_MSG_GETSETELEM,
+								 family->protocol, NLM_F_DUMP, 0);
+
+		mnl_attr_put_strz(request, NFTA_SET_ELEM_LIST_TABLE, NFT_TABLE);
+		mnl_attr_put_strz(request, NFTA_SET_ELEM_LIST_SET, nft_set_names[name]);
+		dump->count = 0;
+		status = nft_link_dump(&nft->link, request, take_keys, dump);
+	}
+	if (status == 0 && dump->no_memory)
+		status = -ENOMEM;
+	/* A kernel without tables of that family has no set either. */
+	if (status == 0 || status == -ENOENT || status == -EAFNOSUPPORT)
+		return 0;
+	return error_set(error, "nftables: cannot read the set %s: %s", nft_set_names[name],
+			 strerror(-status));
+}
+
+static int devices_get(struct nft *nft, int family, enum nft_set_name name,
+		       unsigned int **ifindexes, size_t *count, struct error *error)
+{
+	struct keys_dump dump;
+	int status = keys_get(nft, family, name, &dump, error);
+
+	*count = status == 0 ? dump.count : 0;
+	*ifindexes = calloc(*count + 1, sizeof(**ifindexes));
+	if (status == 0 && !*ifindexes)
+		status = error_set(error, "nftables: out of memory");
+	for (size_t i = 0; status == 0 && i < *count; i++)
+		memcpy(&(*ifindexes)[i], dump.keys[i], sizeof(uint32_t));
+	free(dump.keys);
+	return status;
 }
 
 int nft_uplinks_get(struct nft *nft, int family, unsigned int **ifindexes, size_t *count,
 		    struct error *error)
 {
-	struct uplinks_dump dump = {.ifindexes = calloc(SET_SIZE_MAX, sizeof(unsigned int))};
-	int status = dump.ifindexes ? -EINTR : -ENOMEM;
+	return devices_get(nft, family, NFT_UPLINKS, ifindexes, count, error);
+}
 
-	for (int i = 0; i < TRIES_MAX && status == -EINTR; i++) {
-		_Alignas(8) char bytes[256];
-		struct nlmsghdr *request = nftnl_nlmsg_build_hdr(
-			bytes, NFT_MSG_GETSETELEM, family_numbered(nft, family)->protocol,
-			NLM_F_DUMP, 0);
+int nft_linkdown_get(struct nft *nft, int family, unsigned int **ifindexes, size_t *count,
+		     struct error *error)
+{
+	return devices_get(nft, family, NFT_LINKDOWN, ifindexes, count, error);
+}
 
-		mnl_attr_put_strz(request, NFTA_SET_ELEM_LIST_TABLE, NFT_TABLE);
-		mnl_attr_put_strz(request, NFTA_SET_ELEM_LIST_SET, nft_set_names[NFT_UPLINKS]);
-		dump.count = 0;
-		status = nft_link_dump(&nft->link, request, take_uplinks, &dump);
-	}
-	*ifindexes = dump.ifindexes;
-	*count = dump.count;
-	/* A kernel without tables of that family has no set either. */
-	if (status == 0 || status == -ENOENT || status == -EAFNOSUPPORT)
-		return 0;
-	return error_set(error, "nftables: cannot read the set %s: %s", nft_set_names[NFT_UPLINKS],
-			 strerror(-status));
+int nft_routed_get(struct nft *nft, int family, nft_address_fn *fn, void *arg, struct error *error)
+{
+	struct keys_dump dump;
+	struct in6_addr address;
+	int status = keys_get(nft, family, NFT_ROUTED, &dump, error);
+
+	for (size_t i = 0; status == 0 && i < dump.count; i++)
+		if (address_from_bytes(dump.keys[i], dump.key_size, &address) == 0)
+			fn(arg, &address);
+	free(dump.keys);
+	return status;
 }

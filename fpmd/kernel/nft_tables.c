@@ -29,7 +29,7 @@ struct found {
 	bool fits[NFT_SETS], pins_fit;
 	char sets[SETS_FOUND_MAX][NAME_SIZE];
 	size_t sets_count;
-	char (*chains)[NAME_SIZE]; /* those that are not an owner's */
+	char (*chains)[NAME_SIZE]; /* those that no pin leads to */
 	size_t chains_count;
 	uint8_t owners[(NFT_OWNER_MAX + 8) / 8];
 };
@@ -81,8 +81,10 @@ static int found_chain(const struct nlmsghdr *message, void *arg)
 	if (!table || !name || strcmp(table, NFT_TABLE) != 0)
 		goto out;
 	owner = nft_owner_of_chain(name);
+	if (owner == KERNEL_PIN_DIRECT)
+		goto out;
 	if (owner)
-		nft_owner_bit_set(found->owners, owner, true);
+		nft_owner_bit_set(found->owners, owner & ~KERNEL_PIN_DIRECT, true);
 	else if (found->chains_count < NAMES_MAX)
 		snprintf(found->chains[found->chains_count++], NAME_SIZE, "%s", name);
 out:

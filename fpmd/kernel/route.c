@@ -68,6 +68,20 @@ static bool put_encapsulation(struct nl_msg *message, const struct kernel_option
 	return true;
 }
 
+static bool put_tunnel(struct nl_msg *message, const struct routes *routes,
+		       const struct in6_addr *owner)
+{
+	return put_encapsulation(message, routes->options, owner) &&
+	       nla_put_u32(message, RTA_OIF, (uint32_t)routes->tunnel_index) == 0;
+}
+
+static int remove_route(struct rtnl *rtnl, struct nl_msg *message)
+{
+	int status = rtnl_request(rtnl, message, NULL, NULL);
+
+	return status == -ESRCH || status == -ENOENT ? 0 : status;
+}
+
 int route_owner_set(struct routes *routes, uint16_t id, const struct in6_addr *owner,
 		    const struct in6_addr *vip, struct error *error)
 {
@@ -76,18 +90,9 @@ int route_owner_set(struct routes *routes, uint16_t id, const struct in6_addr *o
 			    LAYOUT_TABLE_BASE + id, vip);
 	int status;
 
-	message = rtnl_whole(message,
-			     message && put_encapsulation(message, routes->options, owner) &&
-				     nla_put_u32(message, RTA_OIF, routes->tunnel_index) == 0);
+	message = rtnl_whole(message, message && put_tunnel(message, routes, owner));
 	status = rtnl_request(routes->rtnl, message, NULL, NULL);
 	return status == 0 ? 0 : rtnl_error(routes->rtnl, status, error, "an owner's route");
-}
-
-static int remove_route(struct rtnl *rtnl, struct nl_msg *message)
-{
-	int status = rtnl_request(rtnl, message, NULL, NULL);
-
-	return status == -ESRCH || status == -ENOENT ? 0 : status;
 }
 
 int route_owner_remove(struct routes *routes, uint16_t id, const struct in6_addr *vip,
@@ -98,6 +103,111 @@ int route_owner_remove(struct routes *routes, uint16_t id, const struct in6_addr
 					      LAYOUT_TABLE_BASE + id, vip));
 
 	return status == 0 ? 0 : rtnl_error(routes->rtnl, status, error, "an owner's route");
+}
+
+/* A gateway of the other family is that of an unnumbered session. */
+static bool put_gateway(struct nl_msg *message, const struct in6_addr *destination,
+			const struct in6_addr *gateway)
+{
+	struct {
+		uint16_t family;
+		struct in6_addr address;
+	} __attribute__((packed)) via = {AF_INET6, *gateway};
+
+	if (route_fits(destination, gateway))
+		return put_address(message, RTA_GATEWAY, gateway);
+	return !address_is_ipv4(gateway) && nla_put(message, RTA_VIA, sizeof(via), &via) == 0;
+}
+
+/* One next hop of several. */
+static bool put_hop(struct nl_msg *message, const struct in6_addr *vip, const struct route_hop *hop)
+{
+	struct rtnexthop *next = nlmsg_reserve(message, sizeof(*next), NLMSG_ALIGNTO);
+	size_t before = nlmsg_hdr(message)->nlmsg_len - sizeof(*next);
+
+	if (!next)
+		return false;
+	memset(next, 0, sizeof(*next));
+	next->rtnh_ifindex = hop->device;
+	next->rtnh_flags = RTNH_F_ONLINK;
+	if (!put_gateway(message, vip, &hop->gateway))
+		return false;
+	/* The buffer may have moved. */
+	next = (struct rtnexthop *)((char *)nlmsg_hdr(message) + before);
+	next->rtnh_len = (unsigned short)(nlmsg_hdr(message)->nlmsg_len - before);
+	return true;
+}
+
+static bool put_hops(struct nl_msg *message, const struct in6_addr *vip,
+		     const struct route_way *way)
+{
+	struct nlattr *nest;
+
+	if (way->hops_count == 1) {
+		((struct rtmsg *)nlmsg_data(nlmsg_hdr(message)))->rtm_flags = RTNH_F_ONLINK;
+		return put_gateway(message, vip, &way->hops[0].gateway) &&
+		       nla_put_u32(message, RTA_OIF, (uint32_t)way->hops[0].device) == 0;
+	}
+	nest = nla_nest_start(message, RTA_MULTIPATH);
+	if (!nest)
+		return false;
+	for (size_t i = 0; i < way->hops_count; i++)
+		if (!put_hop(message, vip, &way->hops[i]))
+			return false;
+	nla_nest_end(message, nest);
+	return true;
+}
+
+int route_path_set(struct routes *routes, uint16_t id, uint32_t metric, const struct in6_addr *vip,
+		   const struct route_way *way, struct error *error)
+{
+	bool encapsulated = !IN6_IS_ADDR_UNSPECIFIED(&way->owner);
+	struct nl_msg *message = start_route(
+		RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, RTN_UNICAST,
+		encapsulated ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE, LAYOUT_TABLE_PATH_BASE + id, vip);
+	int status;
+
+	message =
+		rtnl_whole(message, message && nla_put_u32(message, RTA_PRIORITY, metric) == 0 &&
+					    (encapsulated ? put_tunnel(message, routes, &way->owner)
+							  : put_hops(message, vip, way)));
+	status = rtnl_request(routes->rtnl, message, NULL, NULL);
+	if (status == -ENETDOWN || status == -ENODEV || status == -ENETUNREACH ||
+	    status == -EHOSTUNREACH)
+		return 1;
+	return status == 0 ? 0 : rtnl_error(routes->rtnl, status, error, "a path's route");
+}
+
+int route_path_remove(struct routes *routes, uint16_t id, uint32_t metric,
+		      const struct in6_addr *vip, struct error *error)
+{
+	struct nl_msg *message = start_route(RTM_DELROUTE, 0, RTN_UNICAST, RT_SCOPE_NOWHERE,
+					     LAYOUT_TABLE_PATH_BASE + id, vip);
+	int status;
+
+	message = rtnl_whole(message, message && nla_put_u32(message, RTA_PRIORITY, metric) == 0);
+	status = remove_route(routes->rtnl, message);
+	return status == 0 ? 0 : rtnl_error(routes->rtnl, status, error, "a path's route");
+}
+
+static bool way_has(const struct route_way *way, const struct route_hop *hop)
+{
+	for (size_t i = 0; i < way->hops_count; i++)
+		if (way->hops[i].device == hop->device &&
+		    address_equal(&way->hops[i].gateway, &hop->gateway))
+			return true;
+	return false;
+}
+
+bool route_way_equal(const struct route_way *a, const struct route_way *b)
+{
+	if (!address_equal(&a->owner, &b->owner) || a->hops_count != b->hops_count)
+		return false;
+	/* The kernel may tell them in another order. */
+	for (size_t i = 0; i < a->hops_count; i++)
+		if (!way_has(b, &a->hops[i]))
+			return false;
+	return true;
 }
 
 int route_hold(struct routes *routes, const struct in6_addr *vip, bool hold, struct error *error)
@@ -131,20 +241,6 @@ int route_guard(struct routes *routes, const struct in6_addr *vip, bool guard, s
 				      start_route(RTM_DELROUTE, 0, RTN_BLACKHOLE, RT_SCOPE_NOWHERE,
 						  LAYOUT_TABLE_GUARD, vip));
 	return status == 0 ? 0 : rtnl_error(routes->rtnl, status, error, "the guard of a VIP");
-}
-
-/* A gateway of the other family is that of an unnumbered session. */
-static bool put_gateway(struct nl_msg *message, const struct in6_addr *owner,
-			const struct in6_addr *gateway)
-{
-	struct {
-		uint16_t family;
-		struct in6_addr address;
-	} __attribute__((packed)) via = {AF_INET6, *gateway};
-
-	if (route_fits(owner, gateway))
-		return put_address(message, RTA_GATEWAY, gateway);
-	return !address_is_ipv4(gateway) && nla_put(message, RTA_VIA, sizeof(via), &via) == 0;
 }
 
 int route_steer(struct routes *routes, const struct in6_addr *owner, const struct in6_addr *gateway,
@@ -212,6 +308,68 @@ static uint32_t parse_route(const struct nlmsghdr *message, struct nlattr **attr
 	return attributes[RTA_TABLE] ? nla_get_u32(attributes[RTA_TABLE]) : header->rtm_table;
 }
 
+static bool get_via(const struct nlattr *attribute, struct in6_addr *gateway)
+{
+	/* struct rtvia: the family, then the address. */
+	size_t before = sizeof(uint16_t), size = attribute ? (size_t)nla_len(attribute) : 0;
+
+	return size > before && address_from_bytes((const char *)nla_data(attribute) + before,
+						   size - before, gateway) == 0;
+}
+
+/* False: it has no gateway, as one of ours would. */
+static bool parse_hop(struct nlattr **attributes, int device, struct route_way *way)
+{
+	struct route_hop *hop = &way->hops[way->hops_count];
+
+	if (way->hops_count == KERNEL_BACKUP_HOPS_MAX)
+		return false;
+	hop->device = device;
+	if (!get_address(attributes[RTA_GATEWAY], &hop->gateway) &&
+	    !get_via(attributes[RTA_VIA], &hop->gateway))
+		return false;
+	way->hops_count++;
+	return true;
+}
+
+static bool parse_hops(struct nlattr **attributes, struct our_route *route)
+{
+	struct rtnexthop *hop;
+	int left;
+
+	if (!attributes[RTA_MULTIPATH])
+		return parse_hop(attributes, route->device, &route->way);
+	hop = nla_data(attributes[RTA_MULTIPATH]);
+	left = nla_len(attributes[RTA_MULTIPATH]);
+	while (RTNH_OK(hop, left)) {
+		struct nlattr *inner[RTA_MAX + 1];
+
+		if (nla_parse(inner, RTA_MAX, (struct nlattr *)RTNH_DATA(hop),
+			      hop->rtnh_len - (int)RTNH_LENGTH(0), NULL) < 0 ||
+		    !parse_hop(inner, hop->rtnh_ifindex, &route->way))
+			return false;
+		left -= (int)RTNH_ALIGN(hop->rtnh_len);
+		hop = RTNH_NEXT(hop);
+	}
+	return true;
+}
+
+/* A link without a carrier is no difference. */
+static void parse_path(const struct routes *routes, struct nlattr **attributes,
+		       struct our_route *route)
+{
+	route->kind = ROUTE_PATH;
+	if (attributes[RTA_PRIORITY])
+		route->metric = nla_get_u32(attributes[RTA_PRIORITY]);
+	parse_encapsulation(attributes, route);
+	route->way.owner = route->owner;
+	if (IN6_IS_ADDR_UNSPECIFIED(&route->owner))
+		route->as_ours = parse_hops(attributes, route);
+	else
+		route->as_ours = route->device == routes->tunnel_index &&
+				 route->vni == routes->options->tunnel_vni;
+}
+
 static void take_route(void *arg, const struct nlmsghdr *message)
 {
 	struct dump *dump = arg;
@@ -237,6 +395,9 @@ static void take_route(void *arg, const struct nlmsghdr *message)
 				route.vni == dump->routes->options->tunnel_vni &&
 				header->rtm_type == RTN_UNICAST &&
 				!(header->rtm_flags & RTNH_F_DEAD);
+	} else if (table > LAYOUT_TABLE_PATH_BASE && table <= LAYOUT_TABLE_PATH_BASE + UINT16_MAX) {
+		route.id = (uint16_t)(table - LAYOUT_TABLE_PATH_BASE);
+		parse_path(dump->routes, attributes, &route);
 	} else {
 		return;
 	}
@@ -339,6 +500,8 @@ int route_remove(struct routes *routes, const struct our_route *route, struct er
 		return route_hold(routes, &route->vip, false, error);
 	case ROUTE_GUARD:
 		return route_guard(routes, &route->vip, false, error);
+	case ROUTE_PATH:
+		return route_path_remove(routes, route->id, route->metric, &route->vip, error);
 	default:
 		return route_owner_remove(routes, route->id, &route->vip, error);
 	}

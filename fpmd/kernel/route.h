@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Our routes: in each owner's table one per VIP, encapsulated to the owner; in the table `local`
- * one per VIP that holds it; in the guard's table one per VIP that leads nowhere; in a table of
- * their own the steered ways to owners. All carry our protocol number.
+ * Our routes: in each owner's table one per VIP, encapsulated to the owner; in each path's table up
+ * to two per VIP, the path and its backup; in the table `local` one per VIP that holds it; in the
+ * guard's table one per VIP that leads nowhere; in a table of their own the steered ways to owners.
+ * All carry our protocol number.
  */
 #ifndef HOLDFAST_KERNEL_ROUTE_H
 #define HOLDFAST_KERNEL_ROUTE_H
@@ -29,6 +30,30 @@ int route_owner_set(struct routes *routes, uint16_t id, const struct in6_addr *o
 int route_owner_remove(struct routes *routes, uint16_t id, const struct in6_addr *vip,
 		       struct error *error);
 
+/* Where a route in a path's table leads. */
+struct route_hop {
+	struct in6_addr gateway; /* of either family */
+	int device;
+};
+
+struct route_way {
+	struct in6_addr owner; /* encapsulated to it; ::, by the hops */
+	struct route_hop hops[KERNEL_BACKUP_HOPS_MAX];
+	size_t hops_count;
+};
+
+/*
+ * Sets or replaces the route to *vip* in a path's table; *metric*: LAYOUT_PATH_METRIC or
+ * LAYOUT_BACKUP_METRIC. Returns 0, 1: a device is down or gone, so that there can be none now, or
+ * -1.
+ */
+int route_path_set(struct routes *routes, uint16_t id, uint32_t metric, const struct in6_addr *vip,
+		   const struct route_way *way, struct error *error);
+/* No such route is no error. */
+int route_path_remove(struct routes *routes, uint16_t id, uint32_t metric,
+		      const struct in6_addr *vip, struct error *error);
+bool route_way_equal(const struct route_way *a, const struct route_way *b);
+
 /* The VIP's own `local` route: sets it or takes it away. */
 int route_hold(struct routes *routes, const struct in6_addr *vip, bool hold, struct error *error);
 
@@ -49,13 +74,15 @@ int routes_steer_end(struct routes *routes, int family, struct error *error);
 /* The device by which the routing table reaches *address*; 0: by none. */
 int route_device(struct routes *routes, const struct in6_addr *address);
 
-enum route_kind { ROUTE_OWNER, ROUTE_HOLD, ROUTE_GUARD };
+enum route_kind { ROUTE_OWNER, ROUTE_HOLD, ROUTE_GUARD, ROUTE_PATH };
 
 struct our_route {
 	enum route_kind kind;
 	struct in6_addr vip;
 	struct in6_addr owner; /* of ROUTE_OWNER only, as id, vni and device are */
-	uint16_t id;
+	uint16_t id;	       /* of ROUTE_PATH: the path's */
+	uint32_t metric;       /* of ROUTE_PATH only, as the way is */
+	struct route_way way;
 	uint32_t vni;
 	int device;
 	bool as_ours; /* in all else as the functions above make it */

@@ -19,46 +19,16 @@
 #include "fpmd/kernel/layout.h"
 #include "fpmd/kernel/list.h"
 
-struct rule {
-	uint32_t preference;
-	uint32_t target; /* goto */
-	uint32_t table;
-	uint32_t mark, mask;
-	uint16_t port; /* UDP destination; 0: any packet */
-	uint8_t action;
-	uint8_t protocol;
-	bool from_host; /* iif lo */
-	bool invert;	/* matches what does not match */
-	bool foreign;	/* has selectors that ours never have */
-	bool found;	/* while comparing */
-};
-
-struct rule_list {
-	struct rule *items;
-	size_t count, size;
-	bool no_memory;
-};
-
 void rules_init(struct rules *rules, struct rtnl *rtnl, int family,
 		const struct kernel_options *options)
 {
-	rules->rtnl = rtnl;
-	rules->family = family;
-	rules->signs = options->mark_stray_bit | options->mark_tunnel_bit;
-	rules->match_mask = layout_our_bits(options);
-	rules->tunnel_port = options->tunnel_port;
-}
-
-static void list_add(struct rule_list *list, const struct rule *rule)
-{
-	struct rule *items = list_room(list->items, list->count, &list->size, sizeof(*items));
-
-	if (!items) {
-		list->no_memory = true;
-		return;
-	}
-	list->items = items;
-	list->items[list->count++] = *rule;
+	*rules = (struct rules){.rtnl = rtnl,
+				.family = family,
+				.marks = {.stray_bit = options->mark_stray_bit,
+					  .tunnel_bit = options->mark_tunnel_bit,
+					  .owner_mask = options->mark_owner_mask,
+					  .path_mask = options->mark_path_mask,
+					  .tunnel_port = options->tunnel_port}};
 }
 
 static uint32_t get_u32(struct nlattr **attributes, int type)
@@ -106,7 +76,7 @@ static void take_rule(void *arg, const struct nlmsghdr *message)
 		       attributes[FRA_OIFNAME] || (attributes[FRA_IIFNAME] && !rule.from_host) ||
 		       attributes[FRA_UID_RANGE] || attributes[FRA_SPORT_RANGE] ||
 		       attributes[FRA_TUN_ID] || !take_port(attributes, &rule);
-	list_add(arg, &rule);
+	rule_list_add(arg, &rule);
 }
 
 static int dump_rules(const struct rules *rules, struct rule_list *list)
@@ -168,136 +138,90 @@ static int delete_rule(const struct rules *rules, const struct rule *rule)
 	return status == -ENOENT ? 0 : status;
 }
 
-static bool same_rule(const struct rule *a, const struct rule *b)
-{
-	return a->preference == b->preference && a->target == b->target && a->table == b->table &&
-	       a->mark == b->mark && a->mask == b->mask && a->action == b->action &&
-	       a->protocol == b->protocol && a->from_host == b->from_host &&
-	       a->invert == b->invert && a->port == b->port && !a->foreign && !b->foreign;
-}
-
-static struct rule owner_rule(const struct rules *rules, struct rule_owner owner)
-{
-	return (struct rule){.preference = LAYOUT_PREF_OWNER,
-			     .action = FR_ACT_TO_TBL,
-			     .table = LAYOUT_TABLE_BASE + owner.id,
-			     .mark = owner.mark,
-			     .mask = rules->match_mask,
-			     .protocol = LAYOUT_PROTOCOL};
-}
-
-static struct rule guard_rule(const struct rules *rules)
-{
-	return (struct rule){.preference = LAYOUT_PREF_GUARD,
-			     .action = FR_ACT_TO_TBL,
-			     .table = LAYOUT_TABLE_GUARD,
-			     .mask = rules->signs,
-			     .invert = true,
-			     .protocol = LAYOUT_PROTOCOL};
-}
-
-static struct rule local_rule(uint32_t preference)
-{
-	return (struct rule){.preference = preference,
-			     .action = FR_ACT_TO_TBL,
-			     .table = RT_TABLE_LOCAL,
-			     .protocol = RTPROT_KERNEL};
-}
-
-static bool is_plain_local(const struct rule *rule)
-{
-	return rule->action == FR_ACT_TO_TBL && rule->table == RT_TABLE_LOCAL && !rule->mask &&
-	       !rule->from_host && !rule->invert && !rule->port && !rule->foreign;
-}
-
-/*
- * The rule that leads to local delivery carries the kernel's own protocol number: systemd-networkd
- * removes the rules of others, and this one the host cannot do without.
- */
-static bool is_ours(const struct rule *rule)
-{
-	return rule->protocol == LAYOUT_PROTOCOL ||
-	       (is_plain_local(rule) && rule->preference == LAYOUT_PREF_LOCAL &&
-		rule->protocol == RTPROT_KERNEL);
-}
-
 /* Has anybody else put local delivery behind our rules? Then ours only marks the place. */
-static bool local_is_elsewhere(const struct rule_list *present)
+static bool local_is_elsewhere(const struct rule_list *present, uint32_t place)
 {
 	bool elsewhere = false;
 
 	for (size_t i = 0; i < present->count; i++) {
 		const struct rule *rule = &present->items[i];
 
-		if (is_plain_local(rule) && rule->preference < LAYOUT_PREF_LOCAL)
+		if (!rule_is_plain_local(rule) || rule_is_ours(rule))
+			continue;
+		if (rule->preference < place)
 			return false;
-		if (is_plain_local(rule) && !is_ours(rule))
-			elsewhere = true;
+		elsewhere = true;
 	}
 	return elsewhere;
 }
 
-static int ensure_rule(const struct rules *rules, struct rule_list *present,
-		       const struct rule *wanted, size_t *changed)
+/* Where our place of local delivery is; 0: nowhere yet. */
+static uint32_t local_place(const struct rule_list *present)
 {
 	for (size_t i = 0; i < present->count; i++) {
-		if (!same_rule(&present->items[i], wanted))
-			continue;
-		present->items[i].found = true;
-		return 0;
+		const struct rule *rule = &present->items[i];
+
+		if (rule_is_ours(rule) && (rule_is_plain_local(rule) || rule->action == FR_ACT_NOP))
+			return rule->preference;
 	}
-	(*changed)++;
-	return add_rule(rules, wanted);
+	return 0;
 }
 
-static int ensure_all(const struct rules *rules, struct rule_list *present,
-		      const struct rule_owner *owners, size_t count, size_t *changed)
+static int add_all(const struct rules *rules, const struct rule_list *list)
 {
-	struct rule no_op = {
-		.preference = LAYOUT_PREF_LOCAL, .action = FR_ACT_NOP, .protocol = LAYOUT_PROTOCOL};
-	struct rule local = local_rule(LAYOUT_PREF_LOCAL);
-	struct rule unmarked = {.preference = LAYOUT_PREF_SKIP,
-				.action = FR_ACT_GOTO,
-				.target = LAYOUT_PREF_LOCAL,
-				.mask = rules->signs,
-				.protocol = LAYOUT_PROTOCOL};
-	struct rule from_host = {.preference = LAYOUT_PREF_SKIP,
-				 .action = FR_ACT_GOTO,
-				 .target = LAYOUT_PREF_LOCAL,
-				 .from_host = true,
-				 .protocol = LAYOUT_PROTOCOL};
-	struct rule guard = guard_rule(rules);
-	/* `iif lo` spares the kernel the dissection of what it forwards. */
-	struct rule steer = {.preference = LAYOUT_PREF_STEER,
-			     .action = FR_ACT_TO_TBL,
-			     .table = LAYOUT_TABLE_STEER,
-			     .port = rules->tunnel_port,
-			     .from_host = true,
-			     .protocol = LAYOUT_PROTOCOL};
-	bool elsewhere = local_is_elsewhere(present);
+	int status = 0;
+
+	for (size_t i = 0; i < list->count && status == 0; i++)
+		status = add_rule(rules, &list->items[i]);
+	return status;
+}
+
+static int delete_all(const struct rules *rules, const struct rule_list *list)
+{
+	int status = 0;
+
+	for (size_t i = 0; i < list->count && status == 0; i++)
+		status = delete_rule(rules, &list->items[i]);
+	return status;
+}
+
+/* From *present* to what *ids* ask for. */
+static int go_to(struct rules *rules, const struct rule_list *present, const struct rule_ids *ids,
+		 bool far, size_t *changed)
+{
+	struct rule_list plan = {0}, added = {0}, removed = {0};
 	int status;
 
-	status = ensure_rule(rules, present, elsewhere ? &no_op : &local, changed);
+	rule_plan(&rules->marks, ids, rules->local_elsewhere, &far, &plan);
+	rule_steps(present, &plan, &added, &removed);
+	status = plan.no_memory || added.no_memory || removed.no_memory ? -ENOMEM
+									: add_all(rules, &added);
 	if (status == 0)
-		status = ensure_rule(rules, present, &unmarked, changed);
-	if (status == 0)
-		status = ensure_rule(rules, present, &from_host, changed);
-	if (status == 0)
-		status = ensure_rule(rules, present, &guard, changed);
-	if (status == 0)
-		status = ensure_rule(rules, present, &steer, changed);
-	for (size_t i = 0; i < count && status == 0; i++) {
-		struct rule rule = owner_rule(rules, owners[i]);
-
-		status = ensure_rule(rules, present, &rule, changed);
+		status = delete_all(rules, &removed);
+	if (status == 0) {
+		rules->ids = *ids;
+		rules->far = far;
 	}
+	if (changed)
+		*changed = added.count + removed.count;
+	free(plan.items);
+	free(added.items);
+	free(removed.items);
+	return status;
+}
+
+/* The kernel's own rule, where it was before us: once ours is there, it would come too early. */
+static int delete_early_local(const struct rules *rules, const struct rule_list *present,
+			      size_t *changed)
+{
+	uint32_t place = rules->far ? LAYOUT_PREF_LOCAL_FAR : LAYOUT_PREF_LOCAL;
+	int status = 0;
+
 	for (size_t i = 0; i < present->count && status == 0; i++) {
 		const struct rule *rule = &present->items[i];
-		bool surplus = is_ours(rule) && !rule->found;
-		bool too_early =
-			!elsewhere && is_plain_local(rule) && rule->preference < LAYOUT_PREF_LOCAL;
 
-		if (!surplus && !too_early)
+		if (rules->local_elsewhere || !rule_is_plain_local(rule) || rule_is_ours(rule) ||
+		    rule->preference >= place)
 			continue;
 		(*changed)++;
 		status = delete_rule(rules, rule);
@@ -305,33 +229,60 @@ static int ensure_all(const struct rules *rules, struct rule_list *present,
 	return status;
 }
 
-int rules_ensure(struct rules *rules, const struct rule_owner *owners, size_t count,
-		 size_t *changed, struct error *error)
+int rules_ensure(struct rules *rules, const struct rule_ids *ids, size_t *changed,
+		 struct error *error)
 {
 	struct rule_list present = {0};
 	size_t corrections = 0;
 	int status = dump_rules(rules, &present);
+	uint32_t place = local_place(&present);
+	bool far = rules->known ? rules->far : place == LAYOUT_PREF_LOCAL_FAR;
 
+	rules->local_elsewhere = local_is_elsewhere(&present, place ? place : LAYOUT_PREF_LOCAL);
 	if (status == 0)
-		status = ensure_all(rules, &present, owners, count, &corrections);
+		status = go_to(rules, &present, ids, far, &corrections);
+	if (status == 0)
+		status = delete_early_local(rules, &present, &corrections);
 	free(present.items);
 	if (changed)
 		*changed = corrections;
+	rules->known = status == 0;
+	return status == 0 ? 0 : rtnl_error(rules->rtnl, status, error, "policy rules");
+}
+
+int rules_change(struct rules *rules, const struct rule_ids *ids, struct error *error)
+{
+	struct rule_list present = {0};
+	bool far = rules->far;
+	int status;
+
+	if (!rules->known)
+		return rules_ensure(rules, ids, NULL, error);
+	if (memcmp(&rules->ids, ids, sizeof(*ids)) == 0)
+		return 0;
+	rule_plan(&rules->marks, &rules->ids, rules->local_elsewhere, &far, &present);
+	status = present.no_memory ? -ENOMEM : go_to(rules, &present, ids, rules->far, NULL);
+	free(present.items);
+	rules->known = status == 0;
 	return status == 0 ? 0 : rtnl_error(rules->rtnl, status, error, "policy rules");
 }
 
 int rules_suspend(struct rules *rules, struct error *error)
 {
-	struct rule guard = guard_rule(rules);
 	struct rule_list present = {0};
 	int status = dump_rules(rules, &present);
+	uint32_t place = local_place(&present);
+	struct rule guard = {.preference = (place ? place : LAYOUT_PREF_LOCAL) - 1,
+			     .action = FR_ACT_TO_TBL,
+			     .table = LAYOUT_TABLE_GUARD,
+			     .mask = rules->marks.stray_bit | rules->marks.tunnel_bit,
+			     .invert = true,
+			     .protocol = LAYOUT_PROTOCOL};
 
 	for (size_t i = 0; i < present.count && status == 0; i++) {
 		const struct rule *rule = &present.items[i];
 
-		if (!is_ours(rule) || rule->invert || !rule->mask ||
-		    rule->mask == (rule->preference == LAYOUT_PREF_OWNER ? rules->match_mask
-									 : rules->signs))
+		if (!rule_is_ours(rule) || rule_fits(&rules->marks, rule))
 			continue;
 		status = add_rule(rules, &guard);
 		if (status == 0)
@@ -341,37 +292,26 @@ int rules_suspend(struct rules *rules, struct error *error)
 	return status == 0 ? 0 : rtnl_error(rules->rtnl, status, error, "policy rules");
 }
 
-int rules_owner_add(struct rules *rules, struct rule_owner owner, struct error *error)
-{
-	struct rule rule = owner_rule(rules, owner);
-	int status = add_rule(rules, &rule);
-
-	return status == 0 ? 0 : rtnl_error(rules->rtnl, status, error, "an owner's policy rule");
-}
-
-int rules_owner_remove(struct rules *rules, struct rule_owner owner, struct error *error)
-{
-	struct rule rule = owner_rule(rules, owner);
-	int status = delete_rule(rules, &rule);
-
-	return status == 0 ? 0 : rtnl_error(rules->rtnl, status, error, "an owner's policy rule");
-}
-
 int rules_remove(struct rules *rules, struct error *error)
 {
-	struct rule first = local_rule(0);
-	struct rule_list present = {0};
+	struct rule first = {
+		.action = FR_ACT_TO_TBL, .table = RT_TABLE_LOCAL, .protocol = RTPROT_KERNEL};
+	struct rule_list present = {0}, none = {0}, added = {0}, removed = {0};
 	int status = dump_rules(rules, &present);
 	bool moved = false;
 
 	for (size_t i = 0; i < present.count; i++)
-		if (is_ours(&present.items[i]) && is_plain_local(&present.items[i]))
+		if (rule_is_ours(&present.items[i]) && rule_is_plain_local(&present.items[i]))
 			moved = true;
+	rule_steps(&present, &none, &added, &removed);
+	if (removed.no_memory || added.no_memory)
+		status = -ENOMEM;
 	if (status == 0 && moved)
 		status = add_rule(rules, &first);
-	for (size_t i = 0; i < present.count && status == 0; i++)
-		if (is_ours(&present.items[i]))
-			status = delete_rule(rules, &present.items[i]);
+	if (status == 0)
+		status = delete_all(rules, &removed);
 	free(present.items);
+	free(removed.items);
+	rules->known = false;
 	return status == 0 ? 0 : rtnl_error(rules->rtnl, status, error, "policy rules");
 }

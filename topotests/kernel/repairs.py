@@ -14,11 +14,11 @@ def test_repairs(lab):
     client = lab.client()
     moved_sessions(lab, client)
     damages = (
-        ("rule", "ip rule del pref 2"),
+        ("rule", "ip rule del pref 3"),
         ("goto", "ip rule del pref 1"),
-        ("guard", "ip rule del pref 3"),
-        ("place of local", "ip rule del pref 4"),
-        ("rule of the ways", "ip rule del pref 5"),
+        ("guard", "ip rule del pref 4"),
+        ("place of local", "ip rule del pref 5"),
+        ("rule of the ways", "ip rule del pref 6"),
         ("local rule", "ip rule add pref 0 lookup local"),
         ("owner's route", "ip route flush table 7939001"),
         ("guard's route", "ip route flush table 7938999"),
@@ -47,7 +47,7 @@ def test_what_cannot_be_repaired_is_told(lab):
     lab.on("B", "tc", "filter", "del", "dev", "up0", "ingress")
     lab.on("B", "tc", "filter", "add", "dev", "up0", "ingress", "prio", "1", "protocol", "ip",
            "bpf", "bytecode", "1,6 0 0 4294967295,")
-    lab.on("B", "ip", "rule", "del", "pref", "2")
+    lab.on("B", "ip", "rule", "del", "pref", "3")
     b.child.send_signal(signal.SIGCONT)
     b.wait("^problem up0: .*classifier cannot be attached")
     wait_until("rules", lambda: lab.on("B", "ip", "rule"), wanted)
@@ -67,7 +67,7 @@ def test_no_reset_before_the_repair(lab):
         damages = ("nft delete table %s holdfast" % table,
                    "nft flush ruleset",
                    "ip -%s route flush table 793900%d" % ("6" if vip == VIP6 else "4", owner),
-                   "ip -%s rule del pref 2" % ("6" if vip == VIP6 else "4"),
+                   "ip -%s rule del pref 3" % ("6" if vip == VIP6 else "4"),
                    "ip link del hf-vx0")
         for damage in damages:
             lab.move("A")
