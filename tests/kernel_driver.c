@@ -6,13 +6,17 @@
  *
  *   kernel_driver --local ADDRESS [--vip VIP]... [--owner ID=ADDRESS]... [--default-owner ID]
  *                 [--keep all|detours|nothing] [--tunnel-port N] [--owner-mask MASK]
+ *                 [--path-mask MASK [--routed VIP]... [--bpf-directory DIRECTORY]]
  *
  * A stray gets a pin to the default owner; without one it is delivered locally. Lines on standard
  * input are commands: "counters", "pins", "sessions", "known CLIENT PORT VIP PORT", "hold VIP 0|1",
- * "steer ADDRESS [GATEWAY DEVICE]", "default ID".
+ * "steer ADDRESS [GATEWAY DEVICE]", "default ID"; of a director "routed [VIP]...", "path ID 4|6
+ * GATEWAY%DEVICE [shared] [gone] [withdrawn] [owner=ADDRESS] [hop=GATEWAY%DEVICE]...", "unpath ID",
+ * "paths", "flows [PATH]", "sweep", "pin-flows PATH OWNER" (OWNER with KERNEL_PIN_DIRECT, or 0).
  */
 #include <errno.h>
 #include <event2/event.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -26,12 +30,15 @@
 #define OWNERS_MAX 16
 #define PINS_MAX 65536
 #define COUNTERS_MAX 64
+#define FLOWS_MAX 4096
 
 struct driver {
 	struct event_base *base;
 	struct kernel *kernel;
 	struct in6_addr vips[VIPS_MAX];
 	size_t vips_count;
+	struct in6_addr routed[VIPS_MAX];
+	size_t routed_count;
 	struct {
 		uint16_t id;
 		struct in6_addr address;
@@ -97,7 +104,19 @@ static void on_stray(void *arg, const struct kernel_stray *stray)
 	kernel_stray_verdict(driver->kernel, stray->id, KERNEL_DETOUR, driver->default_owner);
 }
 
+static void on_flow(void *arg, const struct flow *flow, uint16_t path, enum kernel_flow_event event)
+{
+	static const char *const names[] = {[KERNEL_FLOW_BEGAN] = "began",
+					    [KERNEL_FLOW_ADOPTED] = "adopted",
+					    [KERNEL_FLOW_ENDED] = "ended"};
+	char text[FLOW_TEXT_SIZE];
+
+	printf("flow %s %s path %u\n", names[event], flow_text(flow, text), path);
+}
+
 static const struct kernel_handlers handlers = {
+	.flow = on_flow,
+	.flows_lost = on_lost,
 	.session = on_session,
 	.sessions_lost = on_lost,
 	.stray = on_stray,
@@ -190,6 +209,118 @@ static void hold(struct driver *driver, const char *arguments)
 		printf("error %s\n", error.text);
 }
 
+/* "GATEWAY%DEVICE" */
+static bool parse_hop(const char *text, struct kernel_next_hop *hop)
+{
+	char gateway[64];
+
+	if (sscanf(text, "%63[^%]%%%15s", gateway, hop->interface) != 2)
+		return false;
+	parse_address(gateway, &hop->gateway);
+	return true;
+}
+
+static void set_path(struct driver *driver, char *arguments)
+{
+	struct kernel_path path = {.offered = true, .up = true};
+	struct error error;
+	char *rest = NULL, *word = strtok_r(arguments, " ", &rest);
+
+	for (int i = 0; word; i++, word = strtok_r(NULL, " ", &rest)) {
+		if (i == 0)
+			path.id = (uint16_t)atoi(word);
+		else if (i == 1)
+			path.family = atoi(word) == 6 ? AF_INET6 : AF_INET;
+		else if (i == 2 && !parse_hop(word, &path.hop))
+			printf("error no next hop: %s\n", word);
+		else if (strcmp(word, "shared") == 0)
+			path.shared = true;
+		else if (strcmp(word, "gone") == 0)
+			path.offered = false;
+		else if (strcmp(word, "withdrawn") == 0)
+			path.offered = path.up = false;
+		else if (strncmp(word, "owner=", 6) == 0)
+			parse_address(word + 6, &path.backup_owner);
+		else if (strncmp(word, "hop=", 4) == 0 &&
+			 path.backup_count < KERNEL_BACKUP_HOPS_MAX)
+			parse_hop(word + 4, &path.backup[path.backup_count++]);
+	}
+	if (kernel_path_set(driver->kernel, &path, &error) < 0)
+		printf("error %s\n", error.text);
+}
+
+static void set_routed(struct driver *driver, char *arguments)
+{
+	struct error error;
+	char *rest = NULL;
+
+	driver->routed_count = 0;
+	for (char *word = strtok_r(arguments, " ", &rest); word && driver->routed_count < VIPS_MAX;
+	     word = strtok_r(NULL, " ", &rest))
+		parse_address(word, &driver->routed[driver->routed_count++]);
+	if (kernel_routed_set(driver->kernel, driver->routed, driver->routed_count, &error) < 0)
+		printf("error %s\n", error.text);
+}
+
+static void print_path(void *arg, const struct kernel_path *path)
+{
+	char text[ADDRESS_TEXT_SIZE];
+
+	printf("path %u %s%%%s offered %d up %d\n", path->id,
+	       address_text(&path->hop.gateway, text), path->hop.interface, path->offered,
+	       path->up);
+}
+
+struct found_flows {
+	struct kernel_pin_change pins[FLOWS_MAX];
+	size_t count;
+};
+
+static void take_flow(void *arg, const struct flow *flow, uint16_t path)
+{
+	struct found_flows *found = arg;
+
+	if (found->count < FLOWS_MAX)
+		found->pins[found->count++] = (struct kernel_pin_change){.flow = *flow};
+}
+
+/* "flows" and "pin-flows": those of shared paths. */
+static void use_flows(struct driver *driver, const char *arguments, bool pin)
+{
+	static struct found_flows found;
+	unsigned int path = 0, owner = 0;
+	struct error error;
+	char text[FLOW_TEXT_SIZE];
+
+	found.count = 0;
+	sscanf(arguments, "%u %i", &path, (int *)&owner);
+	if (kernel_flows_each(driver->kernel, (uint16_t)path, take_flow, &found, &error) < 0)
+		printf("error %s\n", error.text);
+	for (size_t i = 0; i < found.count; i++) {
+		found.pins[i].new_owner = (uint16_t)owner;
+		printf("recorded %s\n", flow_text(&found.pins[i].flow, text));
+	}
+	if (pin && kernel_pins_change(driver->kernel, found.pins, found.count))
+		printf("error pins: %d\n", found.pins[0].status);
+}
+
+static void sweep(struct driver *driver)
+{
+	struct kernel_path_flows counts[8];
+	struct error error;
+	int status;
+
+	do
+		status = kernel_flows_sweep(driver->kernel, counts, 8, &error);
+	while (status == 0);
+	if (status < 0)
+		printf("error %s\n", error.text);
+	for (int i = 0; i < 8; i++)
+		if (counts[i].flows || counts[i].probation)
+			printf("count path %d flows %u probation %u\n", i, counts[i].flows,
+			       counts[i].probation);
+}
+
 static void run_command(struct driver *driver, char *line)
 {
 	size_t length = strcspn(line, " ");
@@ -209,6 +340,18 @@ static void run_command(struct driver *driver, char *line)
 		hold(driver, arguments);
 	else if (strcmp(line, "steer") == 0)
 		steer(driver, arguments);
+	else if (strcmp(line, "routed") == 0)
+		set_routed(driver, arguments);
+	else if (strcmp(line, "path") == 0)
+		set_path(driver, arguments);
+	else if (strcmp(line, "unpath") == 0)
+		kernel_path_remove(driver->kernel, (uint16_t)atoi(arguments), &error);
+	else if (strcmp(line, "paths") == 0)
+		kernel_paths_each(driver->kernel, print_path, NULL, &error);
+	else if (strcmp(line, "flows") == 0 || strcmp(line, "pin-flows") == 0)
+		use_flows(driver, arguments, line[0] == 'p');
+	else if (strcmp(line, "sweep") == 0)
+		sweep(driver);
 	else if (strcmp(line, "default") == 0)
 		driver->default_owner = (uint16_t)atoi(arguments);
 	printf("done %s\n", line);
@@ -260,6 +403,9 @@ static void parse_options(struct driver *driver, struct kernel_options *options,
 		{"keep", required_argument, NULL, 'k'},
 		{"tunnel-port", required_argument, NULL, 'p'},
 		{"owner-mask", required_argument, NULL, 'm'},
+		{"path-mask", required_argument, NULL, 'a'},
+		{"routed", required_argument, NULL, 'r'},
+		{"bpf-directory", required_argument, NULL, 'b'},
 		{0},
 	};
 	struct in6_addr local;
@@ -281,6 +427,12 @@ static void parse_options(struct driver *driver, struct kernel_options *options,
 			options->tunnel_port = (uint16_t)atoi(optarg);
 		} else if (option == 'm') {
 			options->mark_owner_mask = (uint32_t)strtoul(optarg, NULL, 0);
+		} else if (option == 'a') {
+			options->mark_path_mask = (uint32_t)strtoul(optarg, NULL, 0);
+		} else if (option == 'r' && driver->routed_count < VIPS_MAX) {
+			parse_address(optarg, &driver->routed[driver->routed_count++]);
+		} else if (option == 'b') {
+			options->bpf_directory = open(optarg, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		} else {
 			exit(2);
 		}
@@ -299,6 +451,10 @@ static void run(struct driver *driver)
 		fail("owners", &error);
 	if (kernel_vips_set(driver->kernel, driver->vips, driver->vips_count, &error) < 0)
 		fail("vips", &error);
+	/* What was found stays until it is told. */
+	if (driver->routed_count &&
+	    kernel_routed_set(driver->kernel, driver->routed, driver->routed_count, &error) < 0)
+		fail("routed", &error);
 	for (size_t i = 0; i < driver->owners_count; i++)
 		if (kernel_owner_set(driver->kernel, driver->owners[i].id,
 				     &driver->owners[i].address, &error) < 0)
@@ -322,6 +478,9 @@ int main(int argc, char **argv)
 		.tunnel_vni = 7939,
 		.queue = 7939,
 		.pins_max = PINS_MAX,
+		.flows_max = PINS_MAX,
+		.flow_lifetime_s = 60,
+		.bpf_directory = -1,
 	};
 	struct error error;
 

@@ -1,10 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Holdfast's data path of a server alone, in namespaces: client - router - two servers.
+"""Holdfast's data path alone, in namespaces: client - router - two servers.
 
 usage: sudo topotests/kernel/datapath.py path/to/kernel_driver [test ...]
 
-Each test moves the VIP between the servers and counts what happens to real TCP sessions.
+Each test moves the VIP between the servers and counts what happens to real TCP sessions. Tests of a
+director run it on the router.
 """
 import os
 import signal
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import time
 
+import director
 import repairs
 import restarts
 import sessions
@@ -20,7 +22,7 @@ from lab import Failure, Lab
 
 
 def main():
-    every = {name[5:]: test for module in (sessions, restarts, repairs, tunnel)
+    every = {name[5:]: test for module in (sessions, restarts, repairs, tunnel, director)
              for name, test in vars(module).items() if name.startswith("test_")}
     unknown = [name for name in sys.argv[2:] if name not in every]
     if unknown:

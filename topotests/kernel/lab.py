@@ -78,7 +78,7 @@ class Process:
 
 
 class Driver(Process):
-    EVENTS = "session |stray |addresses |problem |lost$|.*: "
+    EVENTS = "session |stray |flow |addresses |problem |lost$|.*: "
 
     def ask(self, command):
         """The lines that answer a command."""
@@ -228,6 +228,7 @@ class Lab:
                 pass
         for name in "CRAB":
             run("ip", "netns", "del", self.ns(name), check=False)
+        run("umount", os.path.join(self.folder, "maps"), check=False)
         shutil.rmtree(self.folder)
 
 
