@@ -7,6 +7,7 @@
 #include "zebra-plugin/compat.h"
 
 #include <net/if.h>
+#include <stdatomic.h>
 
 #include "lib/nexthop.h"
 #include "lib/nexthop_group.h"
@@ -23,6 +24,7 @@
 #define STEP_ROUTES 256 /* route nodes looked at in one step */
 #define STEP_WAIT_MS 10 /* while the queue is more than half full */
 #define QUEUE_FILL_MAX 50
+#define GROUP_WAIT_MS 50 /* routes follow their group within it */
 
 static struct {
 	pthread_mutex_t mutex;
@@ -33,8 +35,11 @@ static struct {
 	size_t vip, range;
 	bool in_range; /* *last* is the node that the walk of the range got to */
 	struct prefix last;
-	holdfast_event *t_step;
+	holdfast_event *t_step, *t_group;
 	uint64_t walked, count;
+
+	/* Any pthread: a route that was told has a group of next hops that another daemon owns. */
+	atomic_bool owned_groups;
 } routes;
 
 static void prefix_from_frr(struct holdfast_prefix *out, const struct prefix *prefix)
@@ -93,14 +98,27 @@ static void next_hop_add(struct holdfast_route *route, const struct nexthop *nex
 	hop->weight = nexthop->weight;
 }
 
+/* A group that another daemon owns is changed in place: no route is updated then. */
+static bool group_is_owned(uint32_t id)
+{
+	return id >= ZEBRA_NHG_PROTO_LOWER;
+}
+
+static void group_changed(holdfast_event *event)
+{
+	holdfast_routes_replay();
+}
+
 static enum holdfast_push route_send(const struct prefix *prefix, const struct nexthop_group *group,
-				     int type)
+				     uint32_t group_id, int type)
 {
 	uint8_t frame[HOLDFAST_ROUTE_FRAME_SIZE];
 	struct holdfast_route route;
 	const struct nexthop *nexthop;
 	size_t size;
 
+	if (group_is_owned(group_id))
+		atomic_store(&routes.owned_groups, true);
 	prefix_from_frr(&route.prefix, prefix);
 	route.count = 0;
 	route.connected = type == ZEBRA_ROUTE_CONNECT && group;
@@ -131,6 +149,12 @@ void holdfast_routes_observe(const struct zebra_dplane_ctx *ctx)
 		break;
 	case DPLANE_OP_ROUTE_DELETE:
 		break;
+	case DPLANE_OP_NH_INSTALL:
+	case DPLANE_OP_NH_UPDATE:
+		if (group_is_owned(dplane_ctx_get_nhe_id(ctx)) && atomic_load(&routes.owned_groups))
+			holdfast_add_timer_ms(zrouter.master, group_changed, NULL, GROUP_WAIT_MS,
+					      &routes.t_group);
+		return;
 	default:
 		return;
 	}
@@ -145,7 +169,7 @@ void holdfast_routes_observe(const struct zebra_dplane_ctx *ctx)
 	if (!wanted)
 		return;
 	holdfast_count(COUNT_ROUTES, 1);
-	route_send(dest, group, dplane_ctx_get_type(ctx));
+	route_send(dest, group, dplane_ctx_get_nhe_id(ctx), dplane_ctx_get_type(ctx));
 }
 
 static struct route_table *table_of(uint8_t family)
@@ -165,7 +189,7 @@ static bool node_send(struct route_node *node)
 	entry = dest->selected_fib;
 	if (CHECK_FLAG(entry->status, ROUTE_ENTRY_REMOVED))
 		return true;
-	result = route_send(&node->p, &entry->nhe->nhg, entry->type);
+	result = route_send(&node->p, &entry->nhe->nhg, entry->nhe->id, entry->type);
 	if (result != HOLDFAST_PUSHED && result != HOLDFAST_PUSHED_FIRST)
 		return false;
 	routes.walked++;
@@ -268,6 +292,7 @@ void holdfast_routes_replay(void)
 
 	holdfast_event_off(routes.t_step);
 	routes.walking = false;
+	atomic_store(&routes.owned_groups, false);
 	size = holdfast_wire_config(&routes.config, frame, sizeof(frame));
 	result = holdfast_fpm_open(frame, size);
 	if (result != HOLDFAST_PUSHED && result != HOLDFAST_PUSHED_FIRST)
@@ -301,4 +326,5 @@ int holdfast_routes_init(void)
 void holdfast_routes_stop(void)
 {
 	holdfast_event_off(routes.t_step);
+	holdfast_event_off(routes.t_group);
 }

@@ -9,6 +9,8 @@ fpmd is played by topotests/fpm_peer.py.
 """
 import json
 import os
+import re
+import subprocess
 import sys
 
 import pytest
@@ -201,4 +203,61 @@ def test_a_route_that_others_gave_the_kernel(routers, fpmd):
         wanted = {("r1-eth0", "10.1.0.2"): 3, ("r1-eth%d" % (last - 1), "10.%d.0.2" % last): 1}
         assert eventually(lambda: hops(fpmd, OTHER) == wanted), fpmd.routes().get(OTHER)
     r1.run("ip route del %s proto 99" % OTHER)
+    assert eventually(lambda: OTHER not in fpmd.routes())
+
+
+BUILD_SHARPD = """set -e
+cd {build} && lib/clippy {source}/python/clidef.py -o {out}/sharpd/sharp_vty_clippy.c {source}/sharpd/sharp_vty.c
+gcc -w -DHAVE_CONFIG_H -I{out} -I{build} -I{source} -I{source}/include -I{source}/lib -I{build}/lib \
+ -DSYSCONFDIR='"/etc/frr/"' {source}/sharpd/sharp_*.c -o {out}/sharpd/sharpd {libfrr} -lcap -lyang -ljson-c \
+ -Wl,-rpath,{directory}
+"""
+VTY = """
+import socket, sys
+vty = socket.socket(socket.AF_UNIX)
+vty.connect("/var/run/frr/sharpd.vty")
+for line in sys.argv[1:]:
+    vty.sendall(line.encode() + bytes(1))
+    answer = b""
+    while len(answer) < 4 or answer[-4:-1] != bytes(3):
+        answer += vty.recv(4096)
+    assert not answer[-1], line
+    sys.stdout.write(answer[:-4].decode())
+"""
+
+
+@pytest.fixture
+def sharp(routers, tmp_path):
+    """
+    FRR's test daemon, which no package has, built against the installed library: it owns the next hops of its
+    routes, as others may. Returns what gives it commands.
+    """
+    source = os.path.dirname(os.path.dirname(CONFTEST.FRR))
+    zebra = subprocess.run(["ldd", "/usr/lib/frr/zebra"], check=True, stdout=subprocess.PIPE, text=True).stdout
+    libfrr = re.search(r"libfrr\.so\S* => (\S+)", zebra).group(1)
+    (tmp_path / "sharpd").mkdir()
+    script = BUILD_SHARPD.format(source=source, build=source + "/build", out=tmp_path, libfrr=libfrr,
+                                 directory=os.path.dirname(libfrr))
+    subprocess.run(["sh", "-c", script], check=True)
+    os.chmod(tmp_path, 0o755)
+    (tmp_path / "vty.py").write_text(VTY)
+    r1 = routers["r1"]
+    r1.run("cp %s/sharpd/sharpd /etc/frr/sharpd; : >/etc/frr/sharpd.conf; chown frr /etc/frr/sharpd*" % tmp_path)
+    pid = r1.run("/etc/frr/sharpd -f /etc/frr/sharpd.conf >sharpd.out 2>&1 </dev/null & echo $!").strip()
+    assert eventually(lambda: r1.run("ls /var/run/frr/sharpd.vty 2>/dev/null")), r1.run("cat sharpd.out")
+    yield lambda *lines: r1.run("python3 %s/vty.py enable %s" % (tmp_path, " ".join("'%s'" % line for line in lines)))
+    r1.run("kill %s; rm /etc/frr/sharpd*" % pid)
+
+
+def test_next_hops_that_another_daemon_owns(routers, fpmd, sharp):
+    """It changes the group of next hops, and zebra updates no route for it."""
+    group = ["configure", "nexthop-group owned"]
+    assert sharp(*group, "nexthop 10.1.0.2 r1-eth0", "nexthop 10.2.0.2 r1-eth1", "end") == ""
+    assert sharp("sharp install routes 192.0.2.81 nexthop-group owned 1") == ""
+    assert eventually(lambda: interfaces(fpmd, OTHER) == ["r1-eth0", "r1-eth1"]), fpmd.routes().get(OTHER)
+    assert sharp(*group, "no nexthop 10.1.0.2 r1-eth0", "end") == ""
+    assert eventually(lambda: interfaces(fpmd, OTHER) == ["r1-eth1"]), fpmd.routes().get(OTHER)
+    assert sharp(*group, "nexthop 10.3.0.2 r1-eth2", "end") == ""
+    assert eventually(lambda: interfaces(fpmd, OTHER) == ["r1-eth1", "r1-eth2"])
+    assert sharp("sharp remove routes 192.0.2.81 1") == ""
     assert eventually(lambda: OTHER not in fpmd.routes())
