@@ -10,38 +10,17 @@
 
 #include "config.h"
 #include "fpmd/daemon.h"
+#include "fpmd/show_private.h"
 
 #define COUNTERS_MAX 128
 #define SERVER_NODES_MAX 256
 
-static void add_text(json_object *o, const char *key, const char *text)
-{
-	json_object_object_add(o, key, json_object_new_string(text));
-}
-
-static void add_number(json_object *o, const char *key, uint64_t value)
-{
-	json_object_object_add(o, key, json_object_new_int64((int64_t)value));
-}
-
-static void add_bool(json_object *o, const char *key, bool value)
-{
-	json_object_object_add(o, key, json_object_new_boolean(value));
-}
-
-static void add_address(json_object *o, const char *key, const struct in6_addr *address)
-{
-	char text[ADDRESS_TEXT_SIZE];
-
-	add_text(o, key, address_text(address, text));
-}
-
 static void add_flow(json_object *o, const struct flow *flow)
 {
-	add_address(o, "client", &flow->client);
-	add_number(o, "clientPort", flow->client_port);
-	add_address(o, "vip", &flow->vip);
-	add_number(o, "vipPort", flow->vip_port);
+	show_add_address(o, "client", &flow->client);
+	show_add_number(o, "clientPort", flow->client_port);
+	show_add_address(o, "vip", &flow->vip);
+	show_add_number(o, "vipPort", flow->vip_port);
 }
 
 /* "queue-dropped" -> "queueDropped" */
@@ -58,40 +37,6 @@ static void camel_case(const char *words, char *out, size_t size)
 		}
 	}
 	out[n] = '\0';
-}
-
-static const char *text_of(json_object *o, const char *key)
-{
-	json_object *value;
-
-	return json_object_object_get_ex(o, key, &value) ? json_object_get_string(value) : "";
-}
-
-static uint64_t number_of(json_object *o, const char *key)
-{
-	json_object *value;
-
-	return json_object_object_get_ex(o, key, &value) ? (uint64_t)json_object_get_int64(value)
-							 : 0;
-}
-
-static json_object *list_of(json_object *o, const char *key)
-{
-	json_object *value;
-
-	return json_object_object_get_ex(o, key, &value) ? value : NULL;
-}
-
-static void print_duration(FILE *f, uint64_t ms)
-{
-	if (ms < 1000)
-		fprintf(f, "%llums", (unsigned long long)ms);
-	else if (ms < 3600000)
-		fprintf(f, "%llu.%llus", (unsigned long long)ms / 1000,
-			(unsigned long long)ms % 1000 / 100);
-	else
-		fprintf(f, "%lluh%02llum", (unsigned long long)ms / 3600000,
-			(unsigned long long)ms / 60000 % 60);
 }
 
 /* Members */
@@ -119,29 +64,29 @@ static json_object *members_json(struct daemon *d)
 		json_object *o = json_object_new_object();
 		uint16_t id = owner_find(&d->owners, &m->address);
 
-		add_address(o, "address", &m->address);
-		add_bool(o, "local", m->local);
-		add_text(o, "state", member_states[m->state]);
-		add_number(o, "epoch", m->epoch);
+		show_add_address(o, "address", &m->address);
+		show_add_bool(o, "local", m->local);
+		show_add_text(o, "state", member_states[m->state]);
+		show_add_number(o, "epoch", m->epoch);
 		if (m->heard_ms_ago != UINT64_MAX)
-			add_number(o, "heardMsecAgo", m->heard_ms_ago);
-		add_number(o, "records", m->records);
+			show_add_number(o, "heardMsecAgo", m->heard_ms_ago);
+		show_add_number(o, "records", m->records);
 		if (id) {
-			add_number(o, "ownerId", id);
-			add_number(o, "pins", d->owners.table[id].pins);
+			show_add_number(o, "ownerId", id);
+			show_add_number(o, "pins", d->owners.table[id].pins);
 		}
 		json_object_array_add(list, o);
 	}
-	add_bool(root, "isolated", is_isolated(d));
+	show_add_bool(root, "isolated", is_isolated(d));
 	json_object_object_add(root, "members", list);
 	return root;
 }
 
 static void members_text(FILE *f, json_object *root)
 {
-	json_object *list = list_of(root, "members");
+	json_object *list = show_value(root, "members");
 
-	if (json_object_get_boolean(list_of(root, "isolated")))
+	if (json_object_get_boolean(show_value(root, "isolated")))
 		fprintf(f, "This host is cut off from all members: detours stay as they are.\n");
 	fprintf(f, "%-39s %-8s %-10s %8s %8s %10s\n", "Member", "State", "Heard", "Owner id",
 		"Pins", "Records");
@@ -149,15 +94,15 @@ static void members_text(FILE *f, json_object *root)
 		json_object *o = json_object_array_get_idx(list, i);
 		char heard[32] = "never";
 
-		if (json_object_get_boolean(list_of(o, "local")))
+		if (json_object_get_boolean(show_value(o, "local")))
 			snprintf(heard, sizeof(heard), "this host");
-		else if (list_of(o, "heardMsecAgo"))
+		else if (show_value(o, "heardMsecAgo"))
 			snprintf(heard, sizeof(heard), "%llums",
-				 (unsigned long long)number_of(o, "heardMsecAgo"));
-		fprintf(f, "%-39s %-8s %-10s %8llu %8llu %10llu\n", text_of(o, "address"),
-			text_of(o, "state"), heard, (unsigned long long)number_of(o, "ownerId"),
-			(unsigned long long)number_of(o, "pins"),
-			(unsigned long long)number_of(o, "records"));
+				 (unsigned long long)show_number(o, "heardMsecAgo"));
+		fprintf(f, "%-39s %-8s %-10s %8llu %8llu %10llu\n", show_text(o, "address"),
+			show_text(o, "state"), heard, (unsigned long long)show_number(o, "ownerId"),
+			(unsigned long long)show_number(o, "pins"),
+			(unsigned long long)show_number(o, "records"));
 	}
 }
 
@@ -166,16 +111,16 @@ static void members_text(FILE *f, json_object *root)
 
 static void add_count(json_object *root, uint64_t count)
 {
-	add_number(root, "count", count);
+	show_add_number(root, "count", count);
 	if (count > ROWS_MAX)
-		add_number(root, "listed", ROWS_MAX);
+		show_add_number(root, "listed", ROWS_MAX);
 }
 
 static void cut_note(FILE *f, json_object *root)
 {
-	if (number_of(root, "listed"))
+	if (show_number(root, "listed"))
 		fprintf(f, "only %llu of them are listed\n",
-			(unsigned long long)number_of(root, "listed"));
+			(unsigned long long)show_number(root, "listed"));
 }
 
 /* Pins */
@@ -194,13 +139,13 @@ static json_object *pins_json(struct daemon *d)
 		o = json_object_new_object();
 
 		add_flow(o, &pin->flow);
-		add_address(o, "owner", &d->owners.table[pin->owner].address);
-		add_number(o, "ownerId", pin->owner);
-		add_number(o, "ageMsec", now - pin->since_ms);
+		show_add_address(o, "owner", &d->owners.table[pin->owner].address);
+		show_add_number(o, "ownerId", pin->owner);
+		show_add_number(o, "ageMsec", now - pin->since_ms);
 		json_object_array_add(list, o);
 	}
 	add_count(root, pins_count(&d->pins));
-	add_number(root, "max", d->pins.max);
+	show_add_number(root, "max", d->pins.max);
 	json_object_object_add(root, "pins", list);
 	return root;
 }
@@ -212,22 +157,23 @@ static void flow_list_text(FILE *f, json_object *list, const char *last_title, c
 		json_object *o = json_object_array_get_idx(list, i);
 		char client[64], vip[64];
 
-		snprintf(client, sizeof(client), "%s %llu", text_of(o, "client"),
-			 (unsigned long long)number_of(o, "clientPort"));
-		snprintf(vip, sizeof(vip), "%s %llu", text_of(o, "vip"),
-			 (unsigned long long)number_of(o, "vipPort"));
-		fprintf(f, "%-45s %-45s %-39s ", client, vip, last_key ? text_of(o, last_key) : "");
-		print_duration(f, number_of(o, "ageMsec"));
+		snprintf(client, sizeof(client), "%s %llu", show_text(o, "client"),
+			 (unsigned long long)show_number(o, "clientPort"));
+		snprintf(vip, sizeof(vip), "%s %llu", show_text(o, "vip"),
+			 (unsigned long long)show_number(o, "vipPort"));
+		fprintf(f, "%-45s %-45s %-39s ", client, vip,
+			last_key ? show_text(o, last_key) : "");
+		show_duration(f, show_number(o, "ageMsec"));
 		fputc('\n', f);
 	}
 }
 
 static void pins_text(FILE *f, json_object *root)
 {
-	fprintf(f, "%llu pins, at most %llu\n", (unsigned long long)number_of(root, "count"),
-		(unsigned long long)number_of(root, "max"));
+	fprintf(f, "%llu pins, at most %llu\n", (unsigned long long)show_number(root, "count"),
+		(unsigned long long)show_number(root, "max"));
 	cut_note(f, root);
-	flow_list_text(f, list_of(root, "pins"), "Owner", "owner");
+	flow_list_text(f, show_value(root, "pins"), "Owner", "owner");
 }
 
 /* Sessions */
@@ -240,7 +186,7 @@ static void add_session(void *arg, const struct flow *flow, uint64_t age_ms)
 		return;
 	o = json_object_new_object();
 	add_flow(o, flow);
-	add_number(o, "ageMsec", age_ms);
+	show_add_number(o, "ageMsec", age_ms);
 	json_object_array_add(arg, o);
 }
 
@@ -249,7 +195,7 @@ static json_object *sessions_json(struct daemon *d)
 	json_object *root = json_object_new_object(), *list = json_object_new_array();
 
 	add_count(root, daemon_running(d) ? directory_published_count(d->directory) : 0);
-	add_number(root, "closing", closings_count(&d->closings));
+	show_add_number(root, "closing", closings_count(&d->closings));
 	if (daemon_running(d))
 		directory_published_each(d->directory, add_session, list);
 	json_object_object_add(root, "sessions", list);
@@ -259,10 +205,10 @@ static json_object *sessions_json(struct daemon *d)
 static void sessions_text(FILE *f, json_object *root)
 {
 	fprintf(f, "%llu sessions of this host are published, %llu of them are closing\n",
-		(unsigned long long)number_of(root, "count"),
-		(unsigned long long)number_of(root, "closing"));
+		(unsigned long long)show_number(root, "count"),
+		(unsigned long long)show_number(root, "closing"));
 	cut_note(f, root);
-	flow_list_text(f, list_of(root, "sessions"), "", NULL);
+	flow_list_text(f, show_value(root, "sessions"), "", NULL);
 }
 
 /* Counters */
@@ -271,9 +217,9 @@ static json_object *counter_object(const char *words, const char *help, uint64_t
 {
 	json_object *o = json_object_new_object();
 
-	add_text(o, "words", words);
-	add_text(o, "help", help);
-	add_number(o, "value", value);
+	show_add_text(o, "words", words);
+	show_add_text(o, "help", help);
+	show_add_number(o, "value", value);
 	return o;
 }
 
@@ -333,8 +279,8 @@ static void counter_group_text(FILE *f, json_object *group)
 	json_object_object_foreach(group, key, o)
 	{
 		(void)key;
-		fprintf(f, "  %-28s %14llu  %s\n", text_of(o, "words"),
-			(unsigned long long)number_of(o, "value"), text_of(o, "help"));
+		fprintf(f, "  %-28s %14llu  %s\n", show_text(o, "words"),
+			(unsigned long long)show_number(o, "value"), show_text(o, "help"));
 	}
 }
 
@@ -353,7 +299,7 @@ static json_object *flatten(json_object *group)
 	json_object *flat = json_object_new_object();
 
 	json_object_object_foreach(group, key, o)
-		json_object_object_add(flat, key, json_object_get(list_of(o, "value")));
+		json_object_object_add(flat, key, json_object_get(show_value(o, "value")));
 	return flat;
 }
 
@@ -376,31 +322,31 @@ static json_object *server_json(struct daemon *d)
 	struct directory_server server;
 	size_t count;
 
-	add_text(root, "host", configured->host);
-	add_number(root, "port", configured->port);
-	add_text(root, "prefix", configured->prefix);
-	add_bool(root, "tls", configured->tls);
+	show_add_text(root, "host", configured->host);
+	show_add_number(root, "port", configured->port);
+	show_add_text(root, "prefix", configured->prefix);
+	show_add_bool(root, "tls", configured->tls);
 	if (!daemon_running(d) || !directory_server(d->directory, &server))
 		return root;
-	add_text(root, "state", server.state);
-	add_number(root, "sinceMsec", server.since_ms_ago);
-	add_bool(root, "asked", server.asked);
-	add_bool(root, "cluster", server.cluster);
+	show_add_text(root, "state", server.state);
+	show_add_number(root, "sinceMsec", server.since_ms_ago);
+	show_add_bool(root, "asked", server.asked);
+	show_add_bool(root, "cluster", server.cluster);
 	if (server.cluster)
-		add_number(root, "slotsServed", server.slots_served);
+		show_add_number(root, "slotsServed", server.slots_served);
 	if (server.error[0]) {
-		add_text(root, "lastError", server.error);
-		add_number(root, "lastErrorMsec", server.error_ms_ago);
+		show_add_text(root, "lastError", server.error);
+		show_add_number(root, "lastErrorMsec", server.error_ms_ago);
 	}
 	count = directory_server_nodes(d->directory, nodes, SERVER_NODES_MAX);
 	for (size_t i = 0; i < count && i < SERVER_NODES_MAX; i++) {
 		json_object *o = json_object_new_object();
 
-		add_text(o, "host", nodes[i].host);
-		add_number(o, "port", nodes[i].port);
-		add_text(o, "role", nodes[i].role);
-		add_text(o, "state", nodes[i].state);
-		add_number(o, "slots", nodes[i].slots);
+		show_add_text(o, "host", nodes[i].host);
+		show_add_number(o, "port", nodes[i].port);
+		show_add_text(o, "role", nodes[i].role);
+		show_add_text(o, "state", nodes[i].state);
+		show_add_number(o, "slots", nodes[i].slots);
 		json_object_array_add(list, o);
 	}
 	json_object_object_add(root, "nodes", list);
@@ -413,16 +359,16 @@ static json_object *directory_json(struct daemon *d)
 	struct error warning;
 	bool valkey = d->settings.valkey.host[0];
 
-	add_text(root, "engine", valkey ? "valkey" : "one-hop");
-	add_number(root, "port", d->settings.directory_port);
-	add_number(root, "replicas", d->settings.directory_replicas);
-	add_number(root, "ringMembersMax", d->settings.ring_members);
-	add_text(root, "keyFile", d->settings.key_file);
-	add_bool(root, "running", daemon_running(d));
+	show_add_text(root, "engine", valkey ? "valkey" : "one-hop");
+	show_add_number(root, "port", d->settings.directory_port);
+	show_add_number(root, "replicas", d->settings.directory_replicas);
+	show_add_number(root, "ringMembersMax", d->settings.ring_members);
+	show_add_text(root, "keyFile", d->settings.key_file);
+	show_add_bool(root, "running", daemon_running(d));
 	if (d->problems[PROBLEM_DIRECTORY][0])
-		add_text(root, "problem", d->problems[PROBLEM_DIRECTORY]);
+		show_add_text(root, "problem", d->problems[PROBLEM_DIRECTORY]);
 	if (daemon_running(d) && directory_warning(d->directory, &warning))
-		add_text(root, "warning", warning.text);
+		show_add_text(root, "warning", warning.text);
 	if (valkey)
 		json_object_object_add(root, "server", server_json(d));
 	json_object_object_add(root, "counters", directory_counters_json(d));
@@ -431,61 +377,61 @@ static json_object *directory_json(struct daemon *d)
 
 static json_object *directory_flat(json_object *root)
 {
-	json_object_object_add(root, "counters", flatten(list_of(root, "counters")));
+	json_object_object_add(root, "counters", flatten(show_value(root, "counters")));
 	return json_object_get(root);
 }
 
 static void server_text(FILE *f, json_object *server)
 {
-	json_object *nodes = list_of(server, "nodes");
+	json_object *nodes = show_value(server, "nodes");
 
-	fprintf(f, "  server %s port %llu", text_of(server, "host"),
-		(unsigned long long)number_of(server, "port"));
+	fprintf(f, "  server %s port %llu", show_text(server, "host"),
+		(unsigned long long)show_number(server, "port"));
 	if (!nodes) {
 		fprintf(f, "\n");
 		return;
 	}
-	fprintf(f, ": %s since ", text_of(server, "state"));
-	print_duration(f, number_of(server, "sinceMsec"));
-	if (list_of(server, "slotsServed"))
+	fprintf(f, ": %s since ", show_text(server, "state"));
+	show_duration(f, show_number(server, "sinceMsec"));
+	if (show_value(server, "slotsServed"))
 		fprintf(f, ", a cluster with a primary for %llu of 16384 slots",
-			(unsigned long long)number_of(server, "slotsServed"));
+			(unsigned long long)show_number(server, "slotsServed"));
 	fprintf(f, "\n");
-	if (!json_object_get_boolean(list_of(server, "asked")))
+	if (!json_object_get_boolean(show_value(server, "asked")))
 		fprintf(f,
 			"%% it cannot be asked: look-ups ask all members, sessions are published "
 			"when it is back\n");
-	if (list_of(server, "lastError")) {
+	if (show_value(server, "lastError")) {
 		fprintf(f, "%% ");
-		print_duration(f, number_of(server, "lastErrorMsec"));
-		fprintf(f, " ago: %s\n", text_of(server, "lastError"));
+		show_duration(f, show_number(server, "lastErrorMsec"));
+		fprintf(f, " ago: %s\n", show_text(server, "lastError"));
 	}
 	for (size_t i = 0; i < json_object_array_length(nodes); i++) {
 		json_object *o = json_object_array_get_idx(nodes, i);
 
-		fprintf(f, "  node %s port %llu: %s, %s, %llu slots\n", text_of(o, "host"),
-			(unsigned long long)number_of(o, "port"), text_of(o, "role"),
-			text_of(o, "state"), (unsigned long long)number_of(o, "slots"));
+		fprintf(f, "  node %s port %llu: %s, %s, %llu slots\n", show_text(o, "host"),
+			(unsigned long long)show_number(o, "port"), show_text(o, "role"),
+			show_text(o, "state"), (unsigned long long)show_number(o, "slots"));
 	}
 }
 
 static void directory_text(FILE *f, json_object *root)
 {
-	json_object *server = list_of(root, "server");
+	json_object *server = show_value(root, "server");
 
-	fprintf(f, "Directory engine %s, UDP port %llu, ", text_of(root, "engine"),
-		(unsigned long long)number_of(root, "port"));
+	fprintf(f, "Directory engine %s, UDP port %llu, ", show_text(root, "engine"),
+		(unsigned long long)show_number(root, "port"));
 	if (!server)
-		fprintf(f, "%llu replicas, ", (unsigned long long)number_of(root, "replicas"));
-	fprintf(f, "key file %s: %s\n", text_of(root, "keyFile"),
-		json_object_get_boolean(list_of(root, "running")) ? "running" : "not running");
-	if (list_of(root, "problem"))
-		fprintf(f, "%% %s\n", text_of(root, "problem"));
-	if (list_of(root, "warning"))
-		fprintf(f, "%% %s\n", text_of(root, "warning"));
+		fprintf(f, "%llu replicas, ", (unsigned long long)show_number(root, "replicas"));
+	fprintf(f, "key file %s: %s\n", show_text(root, "keyFile"),
+		json_object_get_boolean(show_value(root, "running")) ? "running" : "not running");
+	if (show_value(root, "problem"))
+		fprintf(f, "%% %s\n", show_text(root, "problem"));
+	if (show_value(root, "warning"))
+		fprintf(f, "%% %s\n", show_text(root, "warning"));
 	if (server)
 		server_text(f, server);
-	counter_group_text(f, list_of(root, "counters"));
+	counter_group_text(f, show_value(root, "counters"));
 }
 
 /* Summary */
@@ -496,18 +442,18 @@ static json_object *vip_json(struct daemon *d, const struct vip *vip)
 	const struct route *route = routes_find(&d->routes, &prefix);
 	json_object *o = json_object_new_object(), *hops = json_object_new_array();
 
-	add_address(o, "prefix", &vip->address);
-	add_bool(o, "local", vip->local);
-	add_bool(o, "served", vip->served);
+	show_add_address(o, "prefix", &vip->address);
+	show_add_bool(o, "local", vip->local);
+	show_add_bool(o, "served", vip->served);
 	if (vip->refused.text[0])
-		add_text(o, "refused", vip->refused.text);
-	add_number(o, "sessions", vip->sessions);
+		show_add_text(o, "refused", vip->refused.text);
+	show_add_number(o, "sessions", vip->sessions);
 	for (size_t i = 0; route && i < route->next_hop_count; i++) {
 		json_object *hop = json_object_new_object();
 
-		add_address(hop, "gateway", &route->next_hops[i].gateway);
-		add_text(hop, "interface", route->next_hops[i].interface);
-		add_number(hop, "weight", route->next_hops[i].weight);
+		show_add_address(hop, "gateway", &route->next_hops[i].gateway);
+		show_add_text(hop, "interface", route->next_hops[i].interface);
+		show_add_number(hop, "weight", route->next_hops[i].weight);
 		json_object_array_add(hops, hop);
 	}
 	json_object_object_add(o, "nextHops", hops);
@@ -523,17 +469,17 @@ static json_object *summary_json(struct daemon *d)
 			    : d->configured   ? "stopped by a problem"
 					      : "waiting for a complete configuration";
 
-	add_text(root, "version", PACKAGE_VERSION);
-	add_text(root, "state", state);
-	add_number(root, "uptimeMsec", clock_ms() - d->started_ms);
-	add_bool(root, "zebraConnected", fpm_server_connected(d->fpm));
-	add_address(root, "localMember", &local);
-	add_number(root, "membersReachable", d->reach.count);
-	add_bool(root, "isolated", is_isolated(d));
-	add_number(root, "sessions",
-		   daemon_running(d) ? directory_published_count(d->directory) : 0);
-	add_number(root, "pins", pins_count(&d->pins));
-	add_number(root, "straysWaiting", strays_count(&d->strays));
+	show_add_text(root, "version", PACKAGE_VERSION);
+	show_add_text(root, "state", state);
+	show_add_number(root, "uptimeMsec", clock_ms() - d->started_ms);
+	show_add_bool(root, "zebraConnected", fpm_server_connected(d->fpm));
+	show_add_address(root, "localMember", &local);
+	show_add_number(root, "membersReachable", d->reach.count);
+	show_add_bool(root, "isolated", is_isolated(d));
+	show_add_number(root, "sessions",
+			daemon_running(d) ? directory_published_count(d->directory) : 0);
+	show_add_number(root, "pins", pins_count(&d->pins));
+	show_add_number(root, "straysWaiting", strays_count(&d->strays));
 	for (size_t i = 0; i < PROBLEM_COUNT; i++)
 		if (d->problems[i][0])
 			json_object_array_add(problems, json_object_new_string(d->problems[i]));
@@ -546,35 +492,35 @@ static json_object *summary_json(struct daemon *d)
 
 static void summary_text(FILE *f, json_object *root)
 {
-	json_object *problems = list_of(root, "problems"), *vips = list_of(root, "vips");
+	json_object *problems = show_value(root, "problems"), *vips = show_value(root, "vips");
 
-	fprintf(f, "Holdfast %s: %s, up ", text_of(root, "version"), text_of(root, "state"));
-	print_duration(f, number_of(root, "uptimeMsec"));
+	fprintf(f, "Holdfast %s: %s, up ", show_text(root, "version"), show_text(root, "state"));
+	show_duration(f, show_number(root, "uptimeMsec"));
 	fprintf(f, "\n");
 	for (size_t i = 0; i < json_object_array_length(problems); i++)
 		fprintf(f, "%% %s\n",
 			json_object_get_string(json_object_array_get_idx(problems, i)));
-	fprintf(f, "  member %s, %llu other members reachable%s\n", text_of(root, "localMember"),
-		(unsigned long long)number_of(root, "membersReachable"),
-		json_object_get_boolean(list_of(root, "isolated"))
+	fprintf(f, "  member %s, %llu other members reachable%s\n", show_text(root, "localMember"),
+		(unsigned long long)show_number(root, "membersReachable"),
+		json_object_get_boolean(show_value(root, "isolated"))
 			? " before this host was cut off: detours stay as they are"
 			: "");
 	fprintf(f, "  %llu sessions published, %llu pins, %llu strays waiting for an answer\n",
-		(unsigned long long)number_of(root, "sessions"),
-		(unsigned long long)number_of(root, "pins"),
-		(unsigned long long)number_of(root, "straysWaiting"));
+		(unsigned long long)show_number(root, "sessions"),
+		(unsigned long long)show_number(root, "pins"),
+		(unsigned long long)show_number(root, "straysWaiting"));
 	for (size_t i = 0; i < json_object_array_length(vips); i++) {
 		json_object *o = json_object_array_get_idx(vips, i);
 
 		fprintf(f, "  prefix %s: %s, %llu sessions, %zu next hops elsewhere\n",
-			text_of(o, "prefix"),
-			json_object_object_get_ex(o, "refused", NULL)  ? "refused, see above"
-			: json_object_get_boolean(list_of(o, "local")) ? "on this host"
-			: json_object_get_boolean(list_of(o, "served"))
+			show_text(o, "prefix"),
+			json_object_object_get_ex(o, "refused", NULL)	  ? "refused, see above"
+			: json_object_get_boolean(show_value(o, "local")) ? "on this host"
+			: json_object_get_boolean(show_value(o, "served"))
 				? "gone from this host, sessions are kept"
 				: "not on this host",
-			(unsigned long long)number_of(o, "sessions"),
-			json_object_array_length(list_of(o, "nextHops")));
+			(unsigned long long)show_number(o, "sessions"),
+			json_object_array_length(show_value(o, "nextHops")));
 	}
 }
 

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the files of `show holdfast ...` share. Each topic is first made as a JSON object; the text
+ * for people is rendered from the same object, so that both always agree.
+ */
+#ifndef HOLDFAST_SHOW_PRIVATE_H
+#define HOLDFAST_SHOW_PRIVATE_H
+
+#include <json-c/json.h>
+#include <stdio.h>
+
+#include "fpmd/daemon.h"
+
+/* show_json.c */
+void show_add_text(json_object *o, const char *key, const char *text);
+void show_add_number(json_object *o, const char *key, uint64_t value);
+void show_add_bool(json_object *o, const char *key, bool value);
+void show_add_address(json_object *o, const char *key, const struct in6_addr *address);
+x
+const char *show_text(json_object *o, const char *key);
+uint64_t show_number(json_object *o, const char *key);
+json_object *show_value(json_object *o, const char *key);
+/* "12ms", "3.4s", "1h05m" */
+void show_duration(FILE *f, uint64_t ms);
+
+#endif
