@@ -16,7 +16,7 @@ void show_add_text(json_object *o, const char *key, const char *text);
 void show_add_number(json_object *o, const char *key, uint64_t value);
 void show_add_bool(json_object *o, const char *key, bool value);
 void show_add_address(json_object *o, const char *key, const struct in6_addr *address);
-x
+/* The value of a key; "", 0 or NULL if there is none. */
 const char *show_text(json_object *o, const char *key);
 uint64_t show_number(json_object *o, const char *key);
 json_object *show_value(json_object *o, const char *key);
