@@ -180,8 +180,7 @@ class Reorder(DirectorScenario):
             await_route(stage, lambda route, gone=gone: not {hop for hop, _ in route} & gone)
             stage.pause(SHUT_SECONDS)
             network.open(*sessions)
-            await_route(stage, lambda route: {hop for hop, _ in route} == set(order))
-        stage.pause(0.3)
+            network.await_convergence()
         now = [hop for hop, _ in network.vip_route(director)]
         after = network.next_hop_ids(director)
         same = sum(ids[hop] == after[hop] for hop in order)

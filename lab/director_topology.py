@@ -202,6 +202,11 @@ class Unnumbered(Servers):
         for server in self.servers:
             server.runs_holdfast = False
 
+    def sysctls(self, node):
+        # Even the loose form drops what comes in by a device without an IPv4 address and does not go back by it.
+        loose = {"net.ipv4.conf.all.rp_filter": 0, "net.ipv4.conf.default.rp_filter": 0}
+        return super().sysctls(node) | loose
+
     def zebra_config(self, node, extra=""):
         # Without it a link that comes back waits up to 10 s for its neighbour's advertisement.
         lines = [

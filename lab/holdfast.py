@@ -171,14 +171,12 @@ class Holdfast:
 
     def set_timers(self, network, seconds):
         """Every expiry of Holdfast at *seconds*; None: the defaults again."""
+        lines = ["holdfast"]
+        for name in ("directory record-lifetime", "pins check-interval", "flows lifetime"):
+            lines.append(f"no {name}" if seconds is None else f"{name} {seconds}")
         for node in network.topology.holdfast_nodes:
             with network.vty(node, "zebra") as vty:
-                if seconds is None:
-                    vty.configure(["holdfast", "no directory record-lifetime", "no pins check-interval"])
-                else:
-                    vty.configure([
-                        "holdfast", f"directory record-lifetime {seconds}", f"pins check-interval {seconds}",
-                    ])  # fmt: skip
+                vty.configure(lines)
 
 
 def _serves(network, node):

@@ -67,7 +67,7 @@ class Network:
         names = [self.run.namespace(name) for name in self.topology.nodes]
         self._ip("".join(f"netns add {name}\n" for name in names))
         for name, node in self.topology.nodes.items():
-            self._sysctl(name, topology.sysctls(node))
+            self._sysctl(name, self.topology.sysctls(node))
 
     def _sysctl(self, node, settings):
         self.run.execute(node, ["sysctl", "-q", "-w", *[f"{key}={value}" for key, value in settings.items()]])

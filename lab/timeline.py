@@ -5,11 +5,11 @@ and resilient next-hop groups against Holdfast, with marks at the events. Pure: 
 from xml.sax.saxutils import escape
 
 COLUMNS = 3
-PANEL_WIDTH, PANEL_HEIGHT = 430, 250
+PANEL_WIDTH, PANEL_HEIGHT = 430, 268
 MARGIN = 24
 HEADER = 92
 ALIVE_HEIGHT, STALL_HEIGHT, GAP = 118, 38, 14
-LEFT, RIGHT, TOP = 40, 12, 46
+LEFT, RIGHT, TOP = 40, 12, 64
 STALL_CEILING_MS = 1000
 COLORS = {"stock": "#c2410c", "resilient": "#7c3aed", "holdfast": "#0f766e"}
 LABELS = {"stock": "stock FRR", "resilient": "resilient groups", "holdfast": "Holdfast"}
@@ -49,7 +49,7 @@ def _text(x, y, text, size=11, color=INK, anchor="start", weight="normal"):
 def _header(report, width):
     facts = f"FRR {report['frr']} · Linux {report['kernel']} · seed {report['seed']}"
     parts = [
-        _text(MARGIN, 36, "TCP sessions through BGP changes in a Clos", 20, weight="600"),
+        _text(MARGIN, 36, "TCP sessions through BGP changes", 20, weight="600"),
         _text(MARGIN, 58, "share of sessions alive, and the worst stall among them (50 ms bins)", 12, FAINT),
         _text(width - MARGIN, 58, facts, 11, FAINT, "end"),
     ]
@@ -83,7 +83,7 @@ def _score(modes):
         if mode in modes:
             row = modes[mode]
             text = f"{row['survived']}/{row['sessions']}"
-            parts.append(_text(x, 18, text, 13, COLORS[mode], "end", "600"))
+            parts.append(_text(x, 36, text, 13, COLORS[mode], "end", "600"))
             x -= 9 * len(text) + 10
     return "".join(parts)
 

@@ -174,6 +174,10 @@ class Topology:
 
     # --- configuration ---
 
+    def sysctls(self, node):
+        """The kernel settings of a node, to be made before its links exist."""
+        return sysctls(node)
+
     def zebra_config(self, node, extra=""):
         """zebra's configuration. *extra*: more lines, e.g. Holdfast's."""
         return zebra_config(node, extra)
@@ -212,7 +216,6 @@ class Topology:
 
 
 def sysctls(node):
-    """The kernel settings of a node, to be made before its links exist."""
     settings = {
         "net.ipv4.conf.all.rp_filter": 0,
         "net.ipv4.conf.default.rp_filter": 0,

@@ -195,7 +195,7 @@ class Clos:
                 tgen.add_router(name)
             # The library makes a router of everything; the order matters, it resets others.
             settings = {"net.ipv4.ip_forward": 0, "net.ipv4.fib_multipath_use_neigh": 0}
-            settings.update(topology.sysctls(node))
+            settings.update(self.topology.sysctls(node))
             tgen.gears[name].cmd_raises(["sysctl", "-q", "-w", *[f"{k}={v}" for k, v in settings.items()]])
         for link in self.topology.links:
             left, right = tgen.gears[link.left], tgen.gears[link.right]
