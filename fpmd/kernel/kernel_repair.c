@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/time.h>
 
+#include <netlink/socket.h>
+
 #include "fpmd/clock.h"
 #include "fpmd/log.h"
 
@@ -207,7 +209,7 @@ static const struct {
 	int (*repair)(struct kernel *kernel, bool first, struct error *error);
 } steps[] = {
 	{MONITOR_LINKS, follow_devices},
-	{MONITOR_LINKS | MONITOR_ADDRESSES | MONITOR_RULES, repair_tunnel},
+	{MONITOR_LINKS | MONITOR_ADDRESSES | MONITOR_RULES | MONITOR_OWN_RULES, repair_tunnel},
 	{MONITOR_RULES, repair_rules},
 	{MONITOR_LINKS | MONITOR_ADDRESSES | MONITOR_RULES | MONITOR_ROUTES, repair_routes},
 	{MONITOR_LINKS | MONITOR_FORWARDING, repair_forwarding},
@@ -309,7 +311,8 @@ int repair_start(struct kernel *kernel, struct error *error)
 	kernel->repair_timer = evtimer_new(kernel->base, on_timer, kernel);
 	if (!kernel->repair_timer)
 		return error_set(error, "repair: no timer");
-	if (monitor_open(kernel->base, on_change, kernel, &kernel->monitor, error) < 0)
+	if (monitor_open(kernel->base, nl_socket_get_local_port(kernel->rtnl.socket), on_change,
+			 kernel, &kernel->monitor, error) < 0)
 		return -1;
 	return nft_watch(kernel->nft, kernel->base, on_nft_change, kernel, error);
 }

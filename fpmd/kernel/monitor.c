@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Owns the socket of rtnetlink notifications. Runs on fpmd's event loop. Invariant: whatever was
- * lost is told as MONITOR_LOST; routes of others cost one look at their header.
+ * lost is told as MONITOR_LOST; routes of others cost one look at their header, and what we do
+ * ourselves sets off no repair.
  */
 #include "fpmd/kernel/monitor.h"
 
 #include <errno.h>
 #include <linux/rtnetlink.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -19,6 +21,7 @@
 
 struct monitor {
 	int fd;
+	uint32_t own_port;
 	struct event *readable;
 	monitor_fn *fn;
 	void *arg;
@@ -37,9 +40,11 @@ static bool is_steered(const struct nlmsghdr *message)
 	return false;
 }
 
-static unsigned int classify(const struct nlmsghdr *message)
+static unsigned int classify(const struct monitor *monitor, const struct nlmsghdr *message)
 {
 	const struct rtmsg *route = NLMSG_DATA(message);
+	/* The kernel names the requester there. */
+	bool own = message->nlmsg_pid == monitor->own_port;
 
 	switch (message->nlmsg_type) {
 	case RTM_NEWLINK:
@@ -50,11 +55,11 @@ static unsigned int classify(const struct nlmsghdr *message)
 		return MONITOR_ADDRESSES;
 	case RTM_NEWRULE:
 	case RTM_DELRULE:
-		return MONITOR_RULES;
+		return own ? MONITOR_OWN_RULES : MONITOR_RULES;
 	case RTM_DELROUTE:
 		if (message->nlmsg_len < NLMSG_LENGTH(sizeof(*route)))
 			return 0;
-		if (route->rtm_protocol != LAYOUT_PROTOCOL || is_steered(message))
+		if (own || route->rtm_protocol != LAYOUT_PROTOCOL || is_steered(message))
 			return 0;
 		return MONITOR_ROUTES;
 	case RTM_DELQDISC:
@@ -84,7 +89,7 @@ static void read_notifications(evutil_socket_t fd, short what, void *arg)
 			break;
 		for (const struct nlmsghdr *message = (struct nlmsghdr *)monitor->buffer;
 		     NLMSG_OK(message, left); message = NLMSG_NEXT(message, left))
-			changes |= classify(message);
+			changes |= classify(monitor, message);
 	}
 	if (changes)
 		monitor->fn(monitor->arg, changes);
@@ -104,8 +109,8 @@ static int join(int fd)
 	return 0;
 }
 
-int monitor_open(struct event_base *base, monitor_fn *fn, void *arg, struct monitor **monitor,
-		 struct error *error)
+int monitor_open(struct event_base *base, uint32_t own_port, monitor_fn *fn, void *arg,
+		 struct monitor **monitor, struct error *error)
 {
 	struct sockaddr_nl self = {.nl_family = AF_NETLINK};
 	struct monitor *opened = calloc(1, sizeof(*opened));
@@ -113,6 +118,7 @@ int monitor_open(struct event_base *base, monitor_fn *fn, void *arg, struct moni
 
 	if (!opened)
 		return error_set(error, "netlink notifications: out of memory");
+	opened->own_port = own_port;
 	opened->fn = fn;
 	opened->arg = arg;
 	opened->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);

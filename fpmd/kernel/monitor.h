@@ -5,6 +5,8 @@
 
 #include <event2/event.h>
 
+#include <stdint.h>
+
 #include "fpmd/error.h"
 
 struct monitor;
@@ -16,14 +18,16 @@ enum monitor_change {
 	MONITOR_ROUTES = 8, /* one of ours has gone */
 	MONITOR_FILTERS = 16,
 	MONITOR_FORWARDING = 32,
-	MONITOR_LOST = 64, /* notifications were lost: anything may have changed */
+	MONITOR_LOST = 64,	 /* notifications were lost: anything may have changed */
+	MONITOR_OWN_RULES = 128, /* rules were changed by ourselves */
 };
 
 /* Once for all that was waiting; *changes* are bits of enum monitor_change. From the event loop. */
 typedef void monitor_fn(void *arg, unsigned int changes);
 
-int monitor_open(struct event_base *base, monitor_fn *fn, void *arg, struct monitor **monitor,
-		 struct error *error);
+/* *own_port*: of the netlink socket that we change routes and rules with. */
+int monitor_open(struct event_base *base, uint32_t own_port, monitor_fn *fn, void *arg,
+		 struct monitor **monitor, struct error *error);
 void monitor_close(struct monitor *monitor);
 
 #endif
