@@ -136,9 +136,11 @@ static void seen_pin(void *arg, const struct flow *flow, uint16_t owner)
 {
 	struct seen *seen = arg;
 
+	uint16_t id = owner & (uint16_t)~KERNEL_PIN_DIRECT;
+
 	seen->count++;
-	ck_assert_uint_lt(owner, 16);
-	seen->by_owner[owner]++;
+	ck_assert_uint_lt(id, 16);
+	(owner & KERNEL_PIN_DIRECT ? seen->direct : seen->by_owner)[id]++;
 	ck_assert_int_eq(flow->protocol, IPPROTO_TCP);
 }
 

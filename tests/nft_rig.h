@@ -52,6 +52,7 @@ size_t change(unsigned int first, size_t count, uint16_t old_owner, uint16_t new
 struct seen {
 	size_t count;
 	size_t by_owner[16];
+	size_t direct[16]; /* the same with KERNEL_PIN_DIRECT */
 };
 
 struct seen dump(void);

@@ -212,6 +212,69 @@ START_TEST(adopted_owner_does_not_fit)
 }
 END_TEST
 
+/* Those that leave no say to a recorded path, and those that lead nowhere in particular. */
+START_TEST(direct_pins)
+{
+	struct kernel_pin_change *changes;
+	uint16_t ids[8];
+	struct seen seen;
+
+	options.mark_path_mask = 0x0fff0000u;
+	open_it();
+	ok(nft_owner_add(nft, 1, &error));
+	ck_assert_uint_eq(change(0, 3, 0, 1), 0);
+	ck_assert_uint_eq(change(3, 4, 0, KERNEL_PIN_DIRECT | 1), 0);
+	ck_assert_uint_eq(change(7, 5, 0, KERNEL_PIN_DIRECT), 0);
+	changes = changes_make(12, 1, 0, KERNEL_PIN_DIRECT | 2);
+	ck_assert_uint_eq(nft_pins_change(nft, changes, 1), 1);
+	ck_assert_int_eq(changes[0].status, -ENOENT);
+	free(changes);
+	nft_close(nft);
+
+	open_it();
+	ck_assert_uint_eq(nft_owners(nft, ids, 8), 1);
+	seen = dump();
+	ck_assert_uint_eq(seen.count, 12);
+	ck_assert_uint_eq(seen.by_owner[1], 3);
+	ck_assert_uint_eq(seen.direct[1], 4);
+	ck_assert_uint_eq(seen.direct[0], 5);
+	/* The path's bits stay in the one chain only. */
+	ck_assert_int_eq(ask("nft list chain ip holdfast owner_1 | grep -c '& 0xbffff001'"), 1);
+	ck_assert_int_eq(ask("nft list chain ip holdfast direct_1 | grep -c '& 0xb000f001'"), 1);
+	ck_assert_int_eq(ask("nft list chain ip holdfast direct_0 | grep -c '& 0x3000f000'"), 1);
+
+	ck_assert_uint_eq(change(0, 3, 1, 0), 0);
+	ck_assert_int_eq(nft_owner_remove(nft, 1, &error), -1);
+	ck_assert_ptr_nonnull(strstr(error.text, "pins still point"));
+	run_ok("nft flush ruleset");
+	ok(nft_repair(nft, NULL, &error));
+	ck_assert_uint_eq(dump().direct[1], 4);
+	ck_assert_uint_eq(change(3, 4, KERNEL_PIN_DIRECT | 1, KERNEL_PIN_DIRECT), 0);
+	ok(nft_owner_remove(nft, 1, &error));
+	ck_assert_int_eq(ask("nft list chains | grep -c '_1'"), 0);
+	ck_assert_uint_eq(dump().direct[0], 9);
+}
+END_TEST
+
+/* As an fpmd left it that knew neither paths nor direct chains. */
+START_TEST(table_of_an_older_fpmd)
+{
+	open_it();
+	ok(nft_owner_add(nft, 1, &error));
+	ck_assert_uint_eq(change(0, 3, 0, 1), 0);
+	nft_close(nft);
+	run_ok("for c in prerouting director direct_0 direct_1; do "
+	       "nft flush chain ip holdfast $c || exit 1; done; "
+	       "for c in director direct_0 direct_1; do "
+	       "nft delete chain ip holdfast $c || exit 1; done; "
+	       "nft delete set ip holdfast routed; nft delete set ip holdfast linkdown");
+	open_it();
+	ck_assert_uint_eq(dump().by_owner[1], 3);
+	ck_assert_uint_eq(change(0, 3, 1, KERNEL_PIN_DIRECT | 1), 0);
+	ck_assert_uint_eq(dump().direct[1], 3);
+}
+END_TEST
+
 START_TEST(map_is_full)
 {
 	struct kernel_pin_change *changes;
@@ -240,5 +303,6 @@ START_TEST(map_is_full)
 }
 END_TEST
 
-NFT_MAIN("nft_pins", takeover_keeps_pins, hundred_thousand, others_change_pins,
-	 changes_without_a_map, foreign_element_stays, adopted_owner_does_not_fit, map_is_full)
+NFT_MAIN("nft_pins", direct_pins, table_of_an_older_fpmd, takeover_keeps_pins, hundred_thousand,
+	 others_change_pins, changes_without_a_map, foreign_element_stays,
+	 adopted_owner_does_not_fit, map_is_full)

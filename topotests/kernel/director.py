@@ -191,6 +191,35 @@ def test_withdrawn_path_leaves_for_its_next_hops(lab):
     expect("routes", lab.ip("R", "route", "show", "table", "8039001").count("metric"), 2)
 
 
+def test_unnumbered_next_hops(lab):
+    """IPv4 by IPv6 link-local gateways, as BGP unnumbered has it; nothing is taken for damaged."""
+    wire(lab)
+    serve(lab, "A", "B")
+    driver = direct(lab, ipv6=True)
+    gateway = {device: re.search(r"inet6 (fe80::\S+)/", lab.ip("A", "-6", "addr", "show", "dev", device,
+                                                              "scope", "link")).group(1)
+               for device in ("up0", "up1")}
+    lab.ip("R", "route", "replace", VIP, "via", "inet6", gateway["up0"], "dev", "toA")
+    backups = "hop=%s%%toA1 hop=10.3.0.2%%toB" % gateway["up1"]
+    tell(driver, "path 1 4 %s%%toA %s" % (gateway["up0"], backups))
+    tell(driver, "path 3 6 %s%%toA hop=2001:db8:3::2%%toB hop=%s%%toA1" % (gateway["up0"], gateway["up1"]))
+    set_path(driver, "B")
+    time.sleep(0.1)
+    client = opened(lab)
+    lab.move("B")
+    expect_round(client, {"A": 20})
+    expect("recorded", recorded(driver, 1), 20)
+    for name, table in (("-4", "8039001"), ("-6", "8039003")):
+        expect("routes of " + table,
+               lab.ip("R", name, "route", "show", "table", table).count("nexthop"), 2)
+    before = driver.counters()["kernel-repairs"]
+    lab.ip("R", "link", "set", "toB", "alias", "x")
+    time.sleep(0.3)
+    expect("repairs", driver.counters()["kernel-repairs"], before)
+    tell(driver, "path 1 4 %s%%toA withdrawn hop=%s%%toA1" % (gateway["up0"], gateway["up1"]))
+    expect_round(client, {"A": 20})
+
+
 def test_withdrawn_path_leaves_for_the_tunnel(lab):
     driver, client = begin(lab, "owner=" + MEMBERS["A"], holdfast=True)
     lab.move("B")
