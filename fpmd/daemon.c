@@ -72,6 +72,8 @@ static void members_changed(void *arg)
 static const struct kernel_handlers kernel_handlers = {
 	.session = sessions_event,
 	.sessions_lost = sessions_lost,
+	.flow = director_flow,
+	.flows_lost = director_flows_lost,
 	.stray = rescue_stray,
 	.addresses_changed = addresses_changed,
 	.problem = kernel_problem,
@@ -135,7 +137,7 @@ static int take_over(struct daemon *d, struct error *error)
 	d->pins.max = d->settings.pins_max;
 	owners_init(&d->owners, d->settings.mark_owner_mask);
 	if (kernel_owners_dump(d->kernel, members_adopt_owner, d, error) ||
-	    rescue_take_over(d, error))
+	    pinning_take_over(d, error) || director_take_over(d, error))
 		return -1;
 	if (pins_count(&d->pins))
 		log_info("pins: %zu taken over from the kernel", pins_count(&d->pins));
@@ -145,6 +147,8 @@ static int take_over(struct daemon *d, struct error *error)
 static void close_both(struct daemon *d, enum kernel_keep keep)
 {
 	rescue_abandon(d);
+	pinning_abandon(d);
+	director_stop(d);
 	closings_clear(&d->closings);
 	directory_close(d->directory);
 	kernel_close(d->kernel, keep);
@@ -194,6 +198,7 @@ static void start(struct daemon *d)
 		return;
 	}
 	daemon_problem(d, PROBLEM_KERNEL, NULL);
+	director_start(d);
 	members_apply(d);
 	log_info("running: member %s, %zu prefixes, %zu sessions, %zu pins",
 		 address_text(&local, text), d->vip_count, directory_published_count(d->directory),
@@ -299,6 +304,8 @@ static void reopen_directory(struct daemon *d, const struct settings *settings)
 	}
 	log_info("the configuration changed: opening the directory anew");
 	rescue_abandon(d);
+	pinning_abandon(d);
+	director_abandon(d);
 	directory_close(d->directory);
 	d->directory = NULL;
 	d->settings = *settings;
@@ -459,7 +466,9 @@ static void tick(evutil_socket_t fd, short what, void *arg)
 	}
 	sessions_tick(d);
 	rescue_tick(d);
+	pinning_tick(d);
 	members_tick(d);
+	director_tick(d);
 	if (slow)
 		vips_look(d, VIPS_LOOK);
 }
@@ -478,7 +487,7 @@ int daemon_open(struct event_base *base, const char *socket_path, int bpf_direct
 	d->decide_event = event_new(base, -1, 0, rescue_decide, d);
 	d->remove_timer = evtimer_new(base, remove_all, d);
 	d->tick_timer = event_new(base, -1, EV_PERSIST, tick, d);
-	if (!d->decide_event || !d->remove_timer || !d->tick_timer ||
+	if (director_open(d) || !d->decide_event || !d->remove_timer || !d->tick_timer ||
 	    evtimer_add(d->tick_timer, &period)) {
 		daemon_close(d, KERNEL_KEEP_ALL);
 		return error_set(error, "no memory");
@@ -497,6 +506,7 @@ void daemon_close(struct daemon *d, enum kernel_keep keep)
 	fpm_server_close(d->fpm);
 	routes_clear(&d->routes);
 	pins_clear(&d->pins);
+	director_close(d);
 	if (d->decide_event)
 		event_free(d->decide_event);
 	if (d->remove_timer)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The daemon's state, shared by the files that act on it (daemon.c, members.c, vips.c, sessions.c,
- * rescue.c, show.c). One thread, one event loop. It serves (kernel and directory open) or it does
- * not, never half.
+ * rescue.c, pinning.c, director.c, director_flows.c, show.c). One thread, one event loop. It serves
+ * (kernel and directory open) or it does not, never half.
  */
 #ifndef HOLDFAST_DAEMON_H
 #define HOLDFAST_DAEMON_H
@@ -11,6 +11,7 @@
 
 #include "fpmd/clock.h"
 #include "fpmd/closing.h"
+#include "fpmd/director.h"
 #include "fpmd/directory/directory.h"
 #include "fpmd/fpm_server.h"
 #include "fpmd/kernel/kernel.h"
@@ -62,7 +63,22 @@
 	COUNTER(sessions_resynced, "sessions-resynced",                                            \
 		"times the socket table was read again after lost events")                         \
 	COUNTER(isolations, "isolations", "times all members vanished at once")                    \
-	COUNTER(owners_exhausted, "owners-exhausted", "owners for which no mark id was free")
+	COUNTER(owners_exhausted, "owners-exhausted", "owners for which no mark id was free")      \
+	COUNTER(paths_failed, "paths-failed", "paths withdrawn, as no route had them")             \
+	COUNTER(path_ids_reused, "path-ids-reused", "path ids taken from flows, as none was free") \
+	COUNTER(flows_began, "flows-began", "flows told that began on a path to several members")  \
+	COUNTER(flows_adopted, "flows-adopted", "flows told that were seen in mid-life")           \
+	COUNTER(flows_left_out, "flows-left-out",                                                  \
+		"flows that can have no owner here, or found no room to wait for one")             \
+	COUNTER(flow_events_lost, "flow-events-lost", "times flow events were lost")               \
+	COUNTER(flow_lookups, "flow-lookups", "look-ups for flows")                                \
+	COUNTER(flow_lookup_messages, "flow-lookup-messages", "datagrams sent for them")           \
+	COUNTER(flow_lookups_found, "flow-lookups-found", "answered with an owner")                \
+	COUNTER(flow_lookups_given_up, "flow-lookups-given-up", "flows that nobody knew so often") \
+	COUNTER(flow_pins, "flow-pins", "pins installed for flows")                                \
+	COUNTER(pins_flow_ended, "pins-flow-ended", "pins removed: the kernel saw the flow end")   \
+	COUNTER(flows_reset, "flows-reset",                                                        \
+		"flows that their member disowned, sent to any server so that it resets them")
 
 struct daemon_counters {
 #define COUNTER(field, words, help) uint64_t field;
@@ -78,13 +94,19 @@ enum problem {
 	PROBLEM_VIP_KERNEL,
 	PROBLEM_OWNER,
 	PROBLEM_PINS,
+	PROBLEM_PATHS,
+	PROBLEM_PATH_IDS,
+	PROBLEM_FLOWS,
+	PROBLEM_SWEEP,
 	PROBLEM_COUNT,
 };
 
 struct vip {
 	struct in6_addr address;
-	bool local;  /* the address is on a device here */
-	bool served; /* in the kernel's set: local, or held for sessions that are left */
+	bool local;	/* the address is on a device here */
+	bool served;	/* in the kernel's set: local, or held for sessions that are left */
+	bool routed;	/* sent on by this host */
+	bool had_route; /* out of this host, since its address was here last */
 	uint64_t sessions;
 	uint64_t left_ms;     /* when the address went from here; 0: it did not */
 	uint64_t checked_ms;  /* when it was last looked at whether the host translates it */
@@ -136,13 +158,18 @@ struct daemon {
 	/* Sessions (sessions.c). */
 	struct closings closings;
 
-	/* Strays and pins (rescue.c). */
-	struct strays strays;
+	/* Pins (pinning.c). */
 	struct pins pins;
+	struct check *checks;
+
+	/* Strays (rescue.c). */
+	struct strays strays;
 	struct question *questions;
 	struct decision decisions[DECISIONS_MAX];
 	size_t decision_count;
 	struct event *decide_event;
+
+	struct director director;
 
 	struct event *tick_timer;
 	uint64_t slow_tick_ms;
@@ -173,6 +200,10 @@ void members_steer_end(struct daemon *d);
 void members_apply(struct daemon *d);
 void members_adopt_owner(void *d, uint16_t id, const struct in6_addr *address);
 uint16_t members_owner(struct daemon *d, const struct in6_addr *address);
+/* The members that have a route, up to *max*; returns how many. */
+size_t members_routed(const struct daemon *d, struct in6_addr *out, size_t max);
+/* What an answer of the directory is worth. */
+enum directory_answer members_answer(const struct daemon *d, const struct directory_result *result);
 /* Might there be members that this host has not heard of yet? */
 bool members_are_unknown(const struct daemon *d);
 bool members_is_local(const struct daemon *d, const struct in6_addr *address);
@@ -208,16 +239,36 @@ void rescue_ended(void *d, const struct in6_addr *member, const struct flow *flo
 void rescue_accepted(struct daemon *d, const struct flow *flow);
 /* Removes its pins. False: the kernel has not taken all yet. */
 bool rescue_owner_gone(struct daemon *d, uint16_t owner);
-/* Removes the pins of addresses that are no VIP any more. */
-void rescue_forget_foreign(struct daemon *d);
-/* Pins of an earlier fpmd become ours; those that cannot are removed. */
-int rescue_take_over(struct daemon *d, struct error *error);
-void rescue_adopt_pin(void *d, const struct flow *flow, uint16_t owner);
 void rescue_decide(evutil_socket_t fd, short what, void *d);
 /* Drops all held segments and forgets all questions: the directory or the kernel is about to be
  * closed. */
 void rescue_abandon(struct daemon *d);
 void rescue_tick(struct daemon *d);
+
+/* pinning.c */
+struct pin_wish {
+	struct flow flow;
+	uint16_t owner;
+	bool direct;
+	uint16_t path; /* 0: not known */
+	bool done;     /* out: the flow has that pin */
+};
+/* Installs pins, or changes them. Returns how many of those that were not there are now. */
+size_t pinning_put(struct daemon *d, struct pin_wish *wishes, size_t count);
+/* *counter* counts it, if the kernel took it. */
+void pinning_remove(struct daemon *d, struct pin *pin, uint64_t *counter);
+/* Of those among the flows that have one; returns how many were removed. */
+size_t pinning_remove_flows(struct daemon *d, const struct flow *flows, size_t count);
+/* Removes its pins. False: the kernel has not taken all yet. */
+bool pinning_owner_gone(struct daemon *d, uint16_t owner);
+/* Removes the pins of addresses that are no VIP any more. */
+void pinning_forget_foreign(struct daemon *d);
+/* Pins of an earlier fpmd become ours; those that cannot are removed. */
+int pinning_take_over(struct daemon *d, struct error *error);
+void pinning_adopt(void *d, const struct flow *flow, uint16_t owner);
+/* The directory or the kernel is about to be closed. */
+void pinning_abandon(struct daemon *d);
+void pinning_tick(struct daemon *d);
 
 /* show.c: the text of a show command, to be freed. NULL: no memory. */
 char *show_render(struct daemon *d, Holdfast__ShowRequest__Topic topic, bool json);

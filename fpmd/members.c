@@ -27,6 +27,18 @@ static bool wanted(const void *arg, const struct in6_addr *address)
 	return settings_in_member_range(&d->settings, address) && !members_is_local(d, address);
 }
 
+size_t members_routed(const struct daemon *d, struct in6_addr *out, size_t max)
+{
+	return routes_hosts(&d->routes, wanted, d, out, max);
+}
+
+/* That those who are known have no session says nothing while others may be unknown. */
+enum directory_answer members_answer(const struct daemon *d, const struct directory_result *result)
+{
+	return result->answer == DIRECTORY_ABSENT && members_are_unknown(d) ? DIRECTORY_TIMED_OUT
+									    : result->answer;
+}
+
 uint16_t members_owner(struct daemon *d, const struct in6_addr *address)
 {
 	uint16_t id = owner_find(&d->owners, address);
@@ -145,12 +157,14 @@ void members_apply(struct daemon *d)
 	if (d->replayed)
 		remove_gone(d);
 	add_new(d);
+	if (!d->settle_since_ms)
+		director_settled(d);
 }
 
 static void settled(struct daemon *d)
 {
 	static struct in6_addr hosts[REACH_MAX];
-	size_t count = routes_hosts(&d->routes, wanted, d, hosts, REACH_MAX);
+	size_t count = members_routed(d, hosts, REACH_MAX);
 	bool was_isolated = d->reach.isolated;
 
 	d->settle_since_ms = 0;
@@ -163,6 +177,8 @@ static void settled(struct daemon *d)
 	} else if (!d->reach.isolated && was_isolated) {
 		log_info("members: %zu of %zu members are back", count, d->reach.count);
 	}
+	if (daemon_running(d))
+		vips_look(d, VIPS_LOOK);
 	members_apply(d);
 }
 
@@ -196,6 +212,7 @@ void members_route_changed(struct daemon *d, const struct prefix_address *prefix
 	if (id)
 		end_steering(d, &d->owners.table[id]);
 	members_routes_changed(d);
+	director_routes_changed(d);
 }
 
 /* An owner that an earlier fpmd left in the kernel: reachable until a replay and time say

@@ -275,6 +275,7 @@ static void make(struct paths *paths, const struct hop *hop, int family, uint64_
 	path->since_ms = now_ms;
 	path->weight = hop->family[family].weight;
 	path->vips = hop->family[family].vips;
+	path->members = (uint16_t)hop->family[family].members;
 	set_state(path, PATH_IN_USE, now_ms);
 }
 
@@ -315,6 +316,8 @@ static void use(struct hop *hop, int family, uint64_t now_ms)
 
 	hop->family[family].seen = true;
 	hop->family[family].wanted = !chosen;
+	if (chosen && hop->family[family].members)
+		chosen->members = (uint16_t)hop->family[family].members;
 	LL_FOREACH(hop->family[family].paths, path)
 	{
 		path->frozen = false;
@@ -557,7 +560,7 @@ static int turn_of(const struct path *path)
 	return !path->now.up ? 0 : !path->now.offered ? 1 : 2;
 }
 
-size_t paths_tell(struct paths *paths, paths_tell_fn *fn, void *arg)
+size_t paths_report(struct paths *paths, paths_report_fn *fn, void *arg)
 {
 	size_t failed = 0;
 

@@ -49,6 +49,7 @@ struct path {
 	enum path_state state;
 	bool frozen;			  /* no route has it, kept since this host was cut off */
 	uint32_t weight;		  /* of the first VIP's route that has it, 0: none does */
+	uint16_t members;		  /* it leads to, by the routes; 0: none was known yet */
 	uint16_t vips;			  /* how many routed VIPs' routes have it */
 	uint64_t since_ms;		  /* when its state began */
 	struct kernel_path_flows counted; /* by the last sweep */
@@ -92,8 +93,8 @@ bool paths_thaw_is_due(const struct paths *paths, uint64_t now_ms);
  * returns 0 if that is done; else it is told again the next time. What fails comes first, what is
  * offered last. Returns how many could not be told.
  */
-typedef int paths_tell_fn(void *arg, uint16_t id, const struct kernel_path *path);
-size_t paths_tell(struct paths *paths, paths_tell_fn *fn, void *arg);
+typedef int paths_report_fn(void *arg, uint16_t id, const struct kernel_path *path);
+size_t paths_report(struct paths *paths, paths_report_fn *fn, void *arg);
 
 /* What a sweep that began at *now_ms* counted; ids that nobody needs any more become free. */
 void paths_counted(struct paths *paths, const struct kernel_path_flows *counts, size_t count,

@@ -17,6 +17,8 @@
 struct pin {
 	struct flow flow; /* the key */
 	uint16_t owner;
+	bool direct;	 /* whatever path is recorded; without an owner: by the routing table */
+	uint16_t path;	 /* recorded for the flow on a director; 0: none is known */
 	bool unverified; /* taken over, or in doubt, and not confirmed since */
 	bool checking;	 /* a look-up for it is under way */
 	uint64_t since_ms;

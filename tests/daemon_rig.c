@@ -188,6 +188,40 @@ void route_send_by(const char *address, unsigned int count)
 	zebra_send(&frame);
 }
 
+#define LETTERS_MAX 8
+
+void route_send_via(const char *address, const char *letters)
+{
+	struct in6_addr mapped = unit_address(address);
+	uint32_t bytes = address_to_ipv4(&mapped);
+	static uint8_t gateways[LETTERS_MAX][4];
+	static char names[LETTERS_MAX][8];
+	Holdfast__Prefix prefix;
+	Holdfast__NextHop hop[LETTERS_MAX], *hops[LETTERS_MAX];
+	Holdfast__Route route = HOLDFAST__ROUTE__INIT;
+	Holdfast__Frame frame = HOLDFAST__FRAME__INIT;
+	size_t count = strlen(letters);
+
+	ck_assert_uint_le(count, LETTERS_MAX);
+	prefix_set(&prefix, (uint8_t *)&bytes, 32);
+	for (size_t i = 0; i < count; i++) {
+		memcpy(gateways[i], (uint8_t[]){10, 0, (uint8_t)letters[i], 1}, 4);
+		snprintf(names[i], sizeof(names[i]), "up%c", letters[i]);
+		holdfast__next_hop__init(&hop[i]);
+		hop[i].gateway.data = gateways[i];
+		hop[i].gateway.len = 4;
+		hop[i].interface = names[i];
+		hop[i].weight = 1;
+		hops[i] = &hop[i];
+	}
+	route.prefix = &prefix;
+	route.next_hops = hops;
+	route.n_next_hops = count;
+	frame.body_case = HOLDFAST__FRAME__BODY_ROUTE;
+	frame.route = &route;
+	zebra_send(&frame);
+}
+
 void route_send(const char *address, bool there)
 {
 	route_send_by(address, there);

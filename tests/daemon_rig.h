@@ -45,6 +45,8 @@ void config_empty(void);
 void route_send(const char *address, bool there);
 /* Through *count* next hops: 10.0.0.1 on eth0, 10.0.0.2 on eth1 ... */
 void route_send_by(const char *address, unsigned int count);
+/* Through next hops named by letters: A is 10.0.65.1 on upA ... "": there is no route. */
+void route_send_via(const char *address, const char *letters);
 void replay_end_send(void);
 const char *show(uint32_t topic, bool json);
 json_object *show_json(uint32_t topic);

@@ -19,13 +19,14 @@ struct kernel {
 struct mock_flow {
 	struct flow flow;
 	uint16_t owner; /* of a pin */
+	uint16_t path;	/* recorded */
 	bool time_wait; /* of a session */
 	UT_hash_handle hh;
 };
 
 struct mock_address {
 	struct in6_addr address;
-	bool local, vip, held;
+	bool local, vip, held, routed, ever_vip;
 	char translated[ERROR_TEXT_SIZE];
 	UT_hash_handle hh;
 };
@@ -41,7 +42,11 @@ struct mock_stray {
 static struct {
 	struct kernel *open;
 	enum kernel_keep kept;
-	struct mock_flow *pins, *sessions;
+	struct mock_flow *pins, *sessions, *flows;
+	struct kernel_path paths[KERNEL_PATH_MAX + 1]; /* id 0: none */
+	struct kernel_path_flows counts[KERNEL_PATH_MAX + 1];
+	uint64_t flows_full;
+	unsigned int path_changes, pin_batches;
 	struct mock_address *addresses;
 	struct mock_stray *strays;
 	struct {
@@ -50,7 +55,8 @@ static struct {
 		struct mock_way way;
 	} owners[OWNERS];
 	uint32_t next_stray;
-	char fail_open[ERROR_TEXT_SIZE], fail_owners[ERROR_TEXT_SIZE], fail_vips[ERROR_TEXT_SIZE];
+	char fail_open[ERROR_TEXT_SIZE], fail_owners[ERROR_TEXT_SIZE], fail_vips[ERROR_TEXT_SIZE],
+		fail_paths[ERROR_TEXT_SIZE];
 	int fail_pins, fail_sessions;
 } world;
 
@@ -141,6 +147,7 @@ void kernel_mock_reset(void)
 
 	flows_clear(&world.pins);
 	flows_clear(&world.sessions);
+	flows_clear(&world.flows);
 	strays_clear();
 	HASH_ITER (hh, world.addresses, address, next) {
 		HASH_DEL(world.addresses, address);
@@ -377,6 +384,13 @@ bool kernel_mock_vip(const struct in6_addr *vip)
 	return address && address->vip;
 }
 
+bool kernel_mock_ever_vip(const struct in6_addr *vip)
+{
+	const struct mock_address *address = address_find(vip);
+
+	return address && address->ever_vip;
+}
+
 bool kernel_mock_vip_held(const struct in6_addr *vip)
 {
 	const struct mock_address *address = address_find(vip);
@@ -384,7 +398,156 @@ bool kernel_mock_vip_held(const struct in6_addr *vip)
 	return address && address->held;
 }
 
+void kernel_mock_fail_paths(const char *text)
+{
+	strncpy(world.fail_paths, text ? text : "", sizeof(world.fail_paths) - 1);
+}
+
+void kernel_mock_flow_put(const struct flow *flow, uint16_t path)
+{
+	flow_get(&world.flows, flow)->path = path;
+}
+
+void kernel_mock_flow(const struct flow *flow, uint16_t path, enum kernel_flow_event event)
+{
+	if (event == KERNEL_FLOW_ENDED)
+		flow_remove(&world.flows, flow);
+	else
+		kernel_mock_flow_put(flow, path);
+	if (kernel_mock_started() && world.open->handlers.flow)
+		world.open->handlers.flow(world.open->arg, flow, path, event);
+}
+
+void kernel_mock_flows_lost(void)
+{
+	if (kernel_mock_started() && world.open->handlers.flows_lost)
+		world.open->handlers.flows_lost(world.open->arg);
+}
+
+void kernel_mock_flows_full(void)
+{
+	world.flows_full++;
+}
+
+void kernel_mock_counts(uint16_t id, uint32_t flows, uint32_t probation)
+{
+	world.counts[id] = (struct kernel_path_flows){flows, probation};
+}
+
+const struct kernel_path *kernel_mock_path(uint16_t id)
+{
+	return world.paths[id].id ? &world.paths[id] : NULL;
+}
+
+void kernel_mock_path_put(const struct kernel_path *path)
+{
+	memcpy(&world.paths[path->id], path, sizeof(*path));
+}
+
+unsigned int kernel_mock_path_changes(void)
+{
+	return world.path_changes;
+}
+
+unsigned int kernel_mock_pin_batches(void)
+{
+	return world.pin_batches;
+}
+
+bool kernel_mock_routed(const struct in6_addr *vip)
+{
+	const struct mock_address *address = address_find(vip);
+
+	return address && address->routed;
+}
+
 /* -- kernel.h -- */
+
+int kernel_routed_set(struct kernel *kernel, const struct in6_addr *vips, size_t count,
+		      struct error *error)
+{
+	struct mock_address *address, *next;
+
+	if (world.fail_paths[0])
+		return error_set(error, "%s", world.fail_paths);
+	if (count && !kernel->options.mark_path_mask)
+		return error_set(error, "there are no path ids");
+	HASH_ITER (hh, world.addresses, address, next)
+		address->routed = false;
+	for (size_t i = 0; i < count; i++) {
+		address = address_get(&vips[i]);
+		if (address->vip)
+			abort();
+		address->routed = true;
+	}
+	return 0;
+}
+
+int kernel_path_set(struct kernel *kernel, const struct kernel_path *path, struct error *error)
+{
+	const struct kernel_path *has = &world.paths[path->id];
+
+	if (world.fail_paths[0])
+		return error_set(error, "%s", world.fail_paths);
+	if (!path->id || path->id > KERNEL_PATH_MAX)
+		abort();
+	/* Whom an id leads to does not change. */
+	if (has->id && (has->family != path->family || has->shared != path->shared ||
+			memcmp(&has->hop, &path->hop, sizeof(has->hop)) ||
+			!address_equal(&has->member, &path->member)))
+		abort();
+	kernel_mock_path_put(path);
+	world.path_changes++;
+	return 0;
+}
+
+int kernel_path_remove(struct kernel *kernel, uint16_t id, struct error *error)
+{
+	if (world.fail_paths[0])
+		return error_set(error, "%s", world.fail_paths);
+	memset(&world.paths[id], 0, sizeof(world.paths[id]));
+	world.path_changes++;
+	return 0;
+}
+
+int kernel_paths_each(struct kernel *kernel, kernel_path_fn *fn, void *arg, struct error *error)
+{
+	for (size_t id = 1; id <= KERNEL_PATH_MAX; id++)
+		if (world.paths[id].id)
+			fn(arg, &world.paths[id]);
+	return 0;
+}
+
+int kernel_flows_each(struct kernel *kernel, uint16_t path, kernel_flow_fn *fn, void *arg,
+		      struct error *error)
+{
+	struct mock_flow *flow, *next;
+
+	HASH_ITER (hh, world.flows, flow, next)
+		if (!path || flow->path == path)
+			fn(arg, &flow->flow, flow->path);
+	return 0;
+}
+
+int kernel_flows_sweep(struct kernel *kernel, struct kernel_path_flows *counts, size_t count,
+		       struct error *error)
+{
+	for (size_t id = 0; id < count; id++)
+		counts[id] = world.counts[id];
+	return 1;
+}
+
+int kernel_sessions_of(struct kernel *kernel, const struct in6_addr *addresses, size_t count,
+		       bool *sessions, struct error *error)
+{
+	struct mock_flow *session, *next;
+
+	HASH_ITER (hh, world.sessions, session, next)
+		for (size_t i = 0; i < count; i++)
+			sessions[i] |= !session->time_wait &&
+				       address_equal(&addresses[i], &session->flow.vip);
+	return 0;
+}
 
 int kernel_open(struct event_base *base, const struct kernel_options *options,
 		const struct kernel_handlers *handlers, void *arg, struct kernel **kernel,
@@ -423,9 +586,11 @@ void kernel_close(struct kernel *kernel, enum kernel_keep keep)
 	if (keep != KERNEL_KEEP_NOTHING)
 		return;
 	flows_clear(&world.pins);
+	flows_clear(&world.flows);
+	memset(world.paths, 0, sizeof(world.paths));
 	memset(world.owners, 0, sizeof(world.owners));
 	HASH_ITER (hh, world.addresses, address, next)
-		address->vip = address->held = false;
+		address->vip = address->held = address->routed = false;
 }
 
 int kernel_vips_set(struct kernel *kernel, const struct in6_addr *vips, size_t count,
@@ -441,6 +606,8 @@ int kernel_vips_set(struct kernel *kernel, const struct in6_addr *vips, size_t c
 		address->vip = false;
 		for (size_t i = 0; i < count; i++)
 			address->vip |= address_equal(&vips[i], &address->address);
+		if (address->vip && address->routed)
+			abort();
 		if (address->vip != was)
 			address->held = address->vip;
 	}
@@ -448,6 +615,7 @@ int kernel_vips_set(struct kernel *kernel, const struct in6_addr *vips, size_t c
 		address = address_get(&vips[i]);
 		if (!address->vip)
 			address->vip = address->held = true;
+		address->ever_vip = true;
 	}
 	return 0;
 }
@@ -496,7 +664,7 @@ int kernel_owner_remove(struct kernel *kernel, uint16_t id, struct error *error)
 	struct mock_flow *pin, *next;
 
 	HASH_ITER (hh, world.pins, pin, next)
-		if (pin->owner == id)
+		if ((pin->owner & ~KERNEL_PIN_DIRECT) == id)
 			return error_set(error, "pins still point to owner id %u", id);
 	world.owners[id].used = false;
 	return 0;
@@ -533,11 +701,16 @@ size_t kernel_pins_change(struct kernel *kernel, struct kernel_pin_change *chang
 {
 	size_t failed = 0;
 
+	world.pin_batches++;
 	for (size_t i = 0; i < count; i++) {
 		struct kernel_pin_change *change = &changes[i];
+		const struct mock_flow *pin = flow_find(world.pins, &change->flow);
+		uint16_t owner = change->new_owner & (uint16_t)~KERNEL_PIN_DIRECT;
 
+		if ((pin ? pin->owner : KERNEL_OWNER_NONE) != change->old_owner)
+			abort();
 		change->status = world.fail_pins;
-		if (!change->status && change->new_owner && !world.owners[change->new_owner].used)
+		if (!change->status && owner && !world.owners[owner].used)
 			change->status = -ENOENT;
 		if (!change->status && change->new_owner &&
 		    kernel->options.pins_max <= HASH_COUNT(world.pins) &&
@@ -601,6 +774,7 @@ size_t kernel_counters(struct kernel *kernel, struct kernel_counter *out, size_t
 	const struct kernel_counter counters[] = {
 		{"queue-segments", "Segments held for a verdict", world.next_stray},
 		{"queue-waiting", "Segments that wait for a verdict now", kernel_mock_held()},
+		{"flows-full", "Flows that found no room", world.flows_full},
 	};
 	size_t used = 0;
 

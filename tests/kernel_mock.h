@@ -66,8 +66,26 @@ struct mock_way {
 	unsigned int changes;
 };
 struct mock_way kernel_mock_way(uint16_t id);
+
+/* Flows of a director, and what is recorded for them; put: nobody is told. */
+void kernel_mock_flow(const struct flow *flow, uint16_t path, enum kernel_flow_event event);
+void kernel_mock_flow_put(const struct flow *flow, uint16_t path);
+void kernel_mock_flows_lost(void);
+void kernel_mock_flows_full(void); /* one more found no room */
+/* What the sweeps to come count. */
+void kernel_mock_counts(uint16_t id, uint32_t flows, uint32_t probation);
+/* An id that is set with another next hop or member aborts the test, and so does a VIP that is
+ * served and routed. */
+const struct kernel_path *kernel_mock_path(uint16_t id); /* NULL: none */
+void kernel_mock_path_put(const struct kernel_path *path);
+unsigned int kernel_mock_path_changes(void);
+unsigned int kernel_mock_pin_batches(void);
+void kernel_mock_fail_paths(const char *text); /* of VIPs and paths; NULL: no more */
+bool kernel_mock_routed(const struct in6_addr *vip);
+
 size_t kernel_mock_vips(void);
 bool kernel_mock_vip(const struct in6_addr *vip);
+bool kernel_mock_ever_vip(const struct in6_addr *vip); /* if only for a moment */
 bool kernel_mock_vip_held(const struct in6_addr *vip);
 
 #endif

@@ -49,7 +49,7 @@ START_TEST(show_answers_in_text_and_json)
 	for (uint16_t port = 2; port <= 12000; port++) {
 		flow = unit_flow(port);
 		kernel_mock_pin_put(&flow, 1);
-		rescue_adopt_pin(d, &flow, 1);
+		pinning_adopt(d, &flow, 1);
 	}
 	show_all();
 	root = show_json(HOLDFAST__SHOW_REQUEST__TOPIC__PINS);

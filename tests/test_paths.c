@@ -113,7 +113,7 @@ static unsigned int update(bool settled)
 
 	told = removed = 0;
 	ck_assert_int_eq(paths_update(&paths, &view, settled, now), 0);
-	ck_assert_uint_eq(paths_tell(&paths, tell, NULL), 0);
+	ck_assert_uint_eq(paths_report(&paths, tell, NULL), 0);
 	return told + removed;
 }
 
@@ -494,7 +494,7 @@ static void count(uint16_t id, uint32_t flows, uint32_t probation)
 	counts[id] = (struct kernel_path_flows){flows, probation};
 	told = removed = 0;
 	paths_counted(&paths, counts, KERNEL_PATH_MAX + 1, now);
-	ck_assert_uint_eq(paths_tell(&paths, tell, NULL), 0);
+	ck_assert_uint_eq(paths_report(&paths, tell, NULL), 0);
 }
 
 START_TEST(an_id_lives_as_long_as_a_flow_may_carry_it)
@@ -572,9 +572,9 @@ START_TEST(what_could_not_be_told_is_told_again)
 	vip_count = 1;
 	refuse = true;
 	ck_assert_int_eq(paths_update(&paths, &view, true, now), 0);
-	ck_assert_uint_eq(paths_tell(&paths, tell, NULL), 2);
+	ck_assert_uint_eq(paths_report(&paths, tell, NULL), 2);
 	refuse = false;
-	ck_assert_uint_eq(paths_tell(&paths, tell, NULL), 0);
+	ck_assert_uint_eq(paths_report(&paths, tell, NULL), 0);
 	ck_assert_uint_ne(offered('A'), 0);
 	ck_assert_uint_ne(offered('B'), 0);
 	/* What failed before the kernel heard of it need not be told. */
@@ -759,7 +759,7 @@ START_TEST(any_order)
 		for (unsigned int id = 1; id <= paths.max; id++)
 			counts[id].flows = any(2);
 		paths_counted(&paths, counts, KERNEL_PATH_MAX + 1, now);
-		paths_tell(&paths, tell, NULL);
+		paths_report(&paths, tell, NULL);
 		for (unsigned int id = 1; id <= paths.max; id++)
 			if (counts[id].flows && path_find(&paths, (uint16_t)id))
 				ck_assert_uint_eq(kernel[id].id, id);

@@ -267,6 +267,12 @@ int kernel_sessions_dump(struct kernel *kernel, kernel_session_fn *fn, void *arg
 			 struct error *error);
 
 /*
+ * Which of the addresses have sessions here, VIPs or not: sets sessions[i], and nothing else.
+ */
+int kernel_sessions_of(struct kernel *kernel, const struct in6_addr *addresses, size_t count,
+		       bool *sessions, struct error *error);
+
+/*
  * Does the kernel know the 4-tuple? 1: a socket in any state but LISTEN and TIME_WAIT; 2:
  * TIME_WAIT; 0: no; or -errno.
  */

@@ -312,6 +312,29 @@ int kernel_sessions_dump(struct kernel *kernel, kernel_session_fn *fn, void *arg
 	return sock_diag_dump(&kernel->diag, is_vip, kernel, fn, arg, error);
 }
 
+struct addresses {
+	const struct in6_addr *list;
+	size_t count;
+	bool *sessions;
+};
+
+static bool is_listed(void *arg, const struct in6_addr *address)
+{
+	struct addresses *addresses = arg;
+
+	for (size_t i = 0; i < addresses->count; i++)
+		addresses->sessions[i] |= address_equal(&addresses->list[i], address);
+	return false;
+}
+
+int kernel_sessions_of(struct kernel *kernel, const struct in6_addr *list, size_t count,
+		       bool *sessions, struct error *error)
+{
+	struct addresses addresses = {list, count, sessions};
+
+	return sock_diag_dump(&kernel->diag, is_listed, &addresses, NULL, NULL, error);
+}
+
 int kernel_session_known(struct kernel *kernel, const struct flow *flow)
 {
 	return sock_diag_known(&kernel->diag, flow);
