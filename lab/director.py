@@ -6,7 +6,7 @@ import math
 import signal
 
 from lab import director_topology
-from lab.scenarios import Scenario
+from lab.scenarios import Scenario, start_fpmds
 
 NEW_SESSIONS = 400
 SHARE_DEVIATIONS = 4.5  # of the binomial distribution: 1 of 150,000 shares is beyond by chance
@@ -71,21 +71,21 @@ class Drain(DirectorScenario):
 
 class PathLoss(DirectorScenario):
     name = "director-path-loss"
-    title = "a link of the director fails"
+    title = "a link of the director fails, and is back 2 s later"
     still = False
     strict = False
     once = True
 
     def act(self, stage):
-        interface = stage.chance.choice([hop for hop, _ in stage.network.vip_route(stage.topology.director)])
-        far, at = stage.topology.far_end(interface)
-        stage.event(f"cut {stage.topology.director}-{far}")
-        stage.network.cut((far, at))
+        end = cut_some(stage)
+        stage.pause(1.8, 2.2)
+        stage.event("mend it")
+        stage.network.mend(end)
 
 
 class PathLossStopped(PathLoss):
     name = "director-path-loss-stopped"
-    title = "the same while fpmd is stopped on the directors"
+    title = "a link of the director fails while fpmd is stopped"
 
     def act(self, stage):
         edges = [edge.name for edge in stage.topology.edges]
@@ -94,7 +94,7 @@ class PathLossStopped(PathLoss):
             stage.pause(0.5)
             stage.holdfast.signal(edges, signal.SIGSTOP)
         try:
-            super().act(stage)
+            cut_some(stage)
             stage.pause(2.0, 2.5)
         finally:
             if stage.holdfast:
@@ -224,6 +224,30 @@ class Takeover(DirectorScenario):
         stage.network.client_uses(second)
 
 
+class FpmdKill(DirectorScenario):
+    name = "director-fpmd-kill"
+    title = "fpmd is killed on the directors, a path is drained, fpmd is back within 2 s, then a link fails"
+    still = False
+    strict = False
+    keeps_paths = False
+    once = True
+
+    def act(self, stage):
+        edges = [edge.name for edge in stage.topology.edges]
+        stage.pause(0.5)  # as above
+        stage.event("kill -9 fpmd")
+        for edge in edges if stage.holdfast else ():
+            stage.holdfast.kill(stage.network, edge)
+        stage.pause(0.2, 0.4)
+        way = stage.chance.choice(stage.topology.ways)
+        stage.event(f"drain {way}")
+        stage.network.withdraw_way(way)
+        stage.pause(0.8, 1.2)
+        start_fpmds(stage)
+        stage.pause(1.0)
+        cut_some(stage)
+
+
 class ShortTimers(DirectorScenario):
     name = "director-short-timers"
     title = "all of Holdfast's timers at 5 s: a path is drained, added, and fails 6 s later each"
@@ -255,6 +279,15 @@ class ShortTimers(DirectorScenario):
             stage.holdfast.set_timers(stage.network, stage.lab.timers)
 
 
+def cut_some(stage):
+    """A link of the director to one of the VIP's next hops loses its carrier. Returns the far end, which was cut."""
+    interface = stage.chance.choice([hop for hop, _ in stage.network.vip_route(stage.topology.director)])
+    end = stage.topology.far_end(interface)
+    stage.event(f"cut {interface}")
+    stage.network.cut(end)
+    return end
+
+
 def await_route(stage, condition):
     """Waits until the director's kernel route of the VIP is as it should be, and returns it."""
     return stage.network.await_vip_route(stage.topology.director, condition)
@@ -262,7 +295,7 @@ def await_route(stage, condition):
 
 _EVERYWHERE = (Nothing, Add, Drain, PathLoss, PathLossStopped, PathLossRemote, Weights, Reorder)
 _KINDS = {
-    director_topology.Leaves: (*_EVERYWHERE, Takeover, ShortTimers),
+    director_topology.Leaves: (*_EVERYWHERE, Takeover, FpmdKill, ShortTimers),
     director_topology.Servers: (*_EVERYWHERE, Takeover),
     # Without Holdfast on the servers nobody can tell a second director whose sessions it gets.
     director_topology.Unnumbered: _EVERYWHERE,

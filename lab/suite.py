@@ -33,19 +33,21 @@ MOST_NAMES = max(len(names_at(scenario.where)) for scenario in ORDER)
 
 
 def choose(names, quick=False):
-    """The scenarios of the names given, in the suite's order; `hostile` and `director` are all of their kind,
-    `director-add` is that one in each topology. A topology's run without events is always among them, because others
-    are compared with it. No names: all, with *quick* those that are meant for it. Raises KeyError for an unknown
-    name."""
-    chosen = set()
-    for name in names or [scenario.name for scenario in ORDER if scenario.quick_modes or not quick]:
-        found = {known for known in NAMES if known == name or (name in _FAMILIES and _is_of(known, name))}
+    """The scenarios of the names given -> their modes, in the suite's order; `hostile` and `director` are all of
+    their kind, `director-add` is that one in each topology. No names: all, with *quick* those that are meant for
+    it. A topology's run without events is always among them, because others are compared with it. Raises KeyError
+    for an unknown name."""
+    chosen = {}
+    for name in names or NAMES:
+        found = [one for one in ORDER if name == one.name or (name in _FAMILIES and _is_of(one.name, name))]
         if not found:
             raise KeyError(name)
-        chosen |= found
-    places = {scenario.where for scenario in ORDER if scenario.name in chosen}
-    chosen |= {names_at(where)[0] for where in places}
-    return [scenario for scenario in ORDER if scenario.name in chosen]
+        for one in found:
+            chosen[one] = one.quick_modes if quick and not names else one.modes
+    for first in [one for one in ORDER if one.quiet]:
+        needed = {mode for one, modes in chosen.items() if one.where is first.where for mode in modes}
+        chosen[first] = tuple(mode for mode in MODES if mode in needed)
+    return {one: chosen[one] for one in ORDER if chosen.get(one)}
 
 
 def _is_of(name, family):
@@ -60,7 +62,7 @@ def versions():
 
 
 class Suite:
-    """*options*: seed, sessions, servers, quick, build, modes, timers."""
+    """*options*: seed, sessions, servers, quick, build, modes, timers. *chosen*: what choose() gives."""
 
     def __init__(self, options, chosen, out=sys.stdout):
         self.options = options
@@ -85,7 +87,7 @@ class Suite:
             self.lab = None
 
     def _run_mode(self, mode):
-        chosen = [kind for kind in self.chosen if mode in kind.modes]
+        chosen = [kind for kind, modes in self.chosen.items() if mode in modes]
         baselines = {}  # topology -> row of its run without events
         for number, kind in enumerate(chosen):
             self._say(f"{mode:9} {number + 1:2}/{len(chosen)} {kind.name:38} {kind.title}")

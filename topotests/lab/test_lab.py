@@ -74,6 +74,17 @@ def test_scenarios_are_chosen_by_family():
         suite.choose(["director-"])
 
 
+def test_the_quick_form_plays_less():
+    everything, quick = suite.choose([]), suite.choose([], quick=True)
+    assert list(everything) == suite.ORDER
+    assert all(set(modes) <= set(everything[one]) for one, modes in quick.items())
+    assert sum(map(len, quick.values())) < sum(map(len, everything.values()))
+    assert suite.choose(["director-add"], quick=True) == suite.choose(["director-add"])
+    for one, modes in quick.items():
+        [first] = [other for other in quick if other.quiet and other.where is one.where]
+        assert set(modes) <= set(quick[first])
+
+
 @pytest.mark.parametrize("kind", director_topology.ALL, ids=lambda kind: kind.name)
 def test_every_interface_of_a_director_has_a_far_end(kind):
     """Each end names the other, no address or interface is there twice, and no node has lost a cable."""
