@@ -85,11 +85,11 @@ START_TEST(others_change_pins)
 	for (uint16_t id = 1; id < 4; id++)
 		ok(nft_owner_add(nft, id, &error));
 	ck_assert_uint_eq(change(0, 5000, 0, 1), 0);
-	/* One removed, one added, one with another verdict; then changes that meet all of them. */
+	/* One removed, one added, one with a number of nobody; then changes that meet all of them.
+	 */
 	run_ok("nft delete element ip holdfast pins '{ 10.0.0.0 . 1034 . " VIP " . 80 }'");
-	run_ok("nft add element ip holdfast pins '{ 10.0.0.0 . 6030 . " VIP
-	       " . 80 : goto owner_3 }'");
-	run_ok("nft add element ip holdfast pins '{ 10.0.0.0 . 6031 . " VIP " . 80 : drop }'");
+	run_ok("nft add element ip holdfast pins '{ 10.0.0.0 . 6030 . " VIP " . 80 : 3 }'");
+	run_ok("nft add element ip holdfast pins '{ 10.0.0.0 . 6031 . " VIP " . 80 : 77 }'");
 	start = seconds();
 	ck_assert_uint_eq(change(0, 10000, 0, 2), 0);
 	printf("10k changes against what others did: %.0f ms\n", (seconds() - start) * 1e3);
@@ -128,18 +128,19 @@ START_TEST(others_change_pins)
 	ck_assert_uint_eq(dump().by_owner[3], 1);
 	free(changes);
 
-	/* a chain that others removed: its changes fail, the others succeed */
-	run_ok("nft flush map ip holdfast pins && nft flush chain ip holdfast owner_3 && "
-	       "nft delete chain ip holdfast owner_3");
+	/* an owner's chain that others removed: its pins wait for the repair */
+	run_ok("nft flush map ip holdfast pins && nft flush map ip holdfast owners && "
+	       "nft flush chain ip holdfast owner_3 && nft delete chain ip holdfast owner_3");
 	changes = changes_make(1000, 1000, 0, 1);
 	changes[500].new_owner = changes[777].new_owner = 3;
-	start = seconds();
-	ck_assert_uint_eq(nft_pins_change(nft, changes, 1000), 2);
-	printf("bisecting 2 of 1000: %.0f ms\n", (seconds() - start) * 1e3);
-	ck_assert_int_eq(changes[500].status, -ENOENT);
-	ck_assert_int_eq(changes[777].status, -ENOENT);
+	ck_assert_uint_eq(nft_pins_change(nft, changes, 1000), 0);
 	ck_assert_uint_eq(dump().by_owner[1], 998);
 	free(changes);
+	ok(nft_repair(nft, NULL, &error));
+	ck_assert_uint_eq(dump().by_owner[3], 3);
+	ck_assert_int_eq(
+		ask("nft list map ip holdfast owners | grep -c '0x00000003 : goto owner_3'"), 1);
+	ck_assert_int_eq(ask("nft list chain ip holdfast owner_3 | grep -c 'mark set'"), 1);
 }
 END_TEST
 
@@ -182,18 +183,21 @@ START_TEST(changes_without_a_map)
 }
 END_TEST
 
-/* Somebody else's element that cannot be replaced is not taken for a pin. */
-START_TEST(foreign_element_stays)
+/* Somebody else's element is not taken for a pin. */
+START_TEST(foreign_element)
 {
 	size_t restored;
 
 	open_it();
 	ok(nft_owner_add(nft, 1, &error));
-	run_ok("nft add element ip holdfast pins '{ 10.0.0.0 . 1024 . " VIP " . 80 : drop }'");
-	run_ok("nft delete chain ip holdfast owner_1"); /* no pin to it can be installed */
-	ck_assert_uint_eq(change(0, 1, 0, 1), 1);
-	ok(nft_repair(nft, &restored, &error));
+	run_ok("nft add element ip holdfast pins '{ 10.0.0.0 . 1024 . " VIP " . 80 : 77, "
+	       "10.0.0.0 . 1025 . " VIP " . 80 : 77, 10.0.0.0 . 1026 . " VIP " . 80 : 0x10001 }'");
 	ck_assert_uint_eq(dump().count, 0);
+	ck_assert_uint_eq(change(0, 1, 0, 1), 0);
+	ck_assert_uint_eq(dump().count, 1);
+	ok(nft_repair(nft, &restored, &error));
+	ck_assert_uint_eq(dump().by_owner[1], 1);
+	ck_assert_int_eq(ask("nft list map ip holdfast pins | grep -o ' : 0x' | wc -l"), 1);
 }
 END_TEST
 
@@ -256,20 +260,27 @@ START_TEST(direct_pins)
 }
 END_TEST
 
-/* As an fpmd left it that knew neither paths nor direct chains. */
+/* As an fpmd left it that knew neither paths nor direct chains, and whose pins lead to chains. */
 START_TEST(table_of_an_older_fpmd)
 {
 	open_it();
 	ok(nft_owner_add(nft, 1, &error));
 	ck_assert_uint_eq(change(0, 3, 0, 1), 0);
 	nft_close(nft);
-	run_ok("for c in prerouting director direct_0 direct_1; do "
+	run_ok("nft flush map ip holdfast owners; "
+	       "for c in prerouting stray director direct_0 direct_1; do "
 	       "nft flush chain ip holdfast $c || exit 1; done; "
 	       "for c in director direct_0 direct_1; do "
 	       "nft delete chain ip holdfast $c || exit 1; done; "
-	       "nft delete set ip holdfast routed; nft delete set ip holdfast linkdown");
+	       "nft delete set ip holdfast routed; nft delete set ip holdfast linkdown; "
+	       "nft delete map ip holdfast owners && nft delete map ip holdfast pins && "
+	       "nft add map ip holdfast pins '{ type ipv4_addr . inet_service . ipv4_addr . "
+	       "inet_service : verdict; size 65536; }' && "
+	       "for p in 1024 1025 1026; do nft add element ip holdfast pins "
+	       "\"{ 10.0.0.0 . $p . " VIP " . 80 : goto owner_1 }\" || exit 1; done");
 	open_it();
 	ck_assert_uint_eq(dump().by_owner[1], 3);
+	ck_assert_int_eq(ask("nft list map ip holdfast pins | grep -o ' : 0x00000001' | wc -l"), 3);
 	ck_assert_uint_eq(change(0, 3, 1, KERNEL_PIN_DIRECT | 1), 0);
 	ck_assert_uint_eq(dump().direct[1], 3);
 }
@@ -296,7 +307,7 @@ START_TEST(map_is_full)
 	ck_assert_uint_eq(change(0, 10, 2, 0), 0);
 	/* others fill it behind our back */
 	for (int i = 0; i < 5; i++)
-		run_ok("nft add element ip holdfast pins '{ 10.9.9.9 . %d . " VIP " . 80 : drop }'",
+		run_ok("nft add element ip holdfast pins '{ 10.9.9.9 . %d . " VIP " . 80 : 77 }'",
 		       1000 + i);
 	ck_assert_uint_eq(change(0, 10, 0, 2), 5);
 	ck_assert_uint_eq(dump().count, 995);
@@ -304,5 +315,5 @@ START_TEST(map_is_full)
 END_TEST
 
 NFT_MAIN("nft_pins", direct_pins, table_of_an_older_fpmd, takeover_keeps_pins, hundred_thousand,
-	 others_change_pins, changes_without_a_map, foreign_element_stays,
-	 adopted_owner_does_not_fit, map_is_full)
+	 others_change_pins, changes_without_a_map, foreign_element, adopted_owner_does_not_fit,
+	 map_is_full)

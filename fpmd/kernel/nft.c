@@ -126,14 +126,14 @@ int nft_owner_remove(struct nft *nft, uint16_t id, struct error *error)
 
 	if (!nft_owner_known(nft, id))
 		return 0;
+	if (nft_pins_point_to(nft, id))
+		return error_set(error, "nftables: pins still point to owner id %u", id);
 	nft_batch_begin(&batch, &nft->link);
 	for (int i = 0; i < 2; i++)
 		if (nft->families[i].used)
 			nft_owner_drop_put(nft, &nft->families[i], &batch, id);
 	result = nft_batch_send(&batch, &failure);
-	/* ENOENT: others removed it, and its pins with it; nft_repair() would bring them back. */
-	if (result == -EBUSY || (result == -ENOENT && nft_pins_point_to(nft, id)))
-		return error_set(error, "nftables: pins still point to owner id %u", id);
+	/* ENOENT: others removed it. */
 	nft_owner_bit_set(nft->owners, id, false);
 	if (result == -ENOENT)
 		return nft_repair(nft, NULL, error);

@@ -81,51 +81,110 @@ void nft_chain_of_owner(char name[32], uint16_t owner)
 		 owner & ~(unsigned int)KERNEL_PIN_DIRECT);
 }
 
-/* Without libnftnl's objects, which take twice the time of the rest. */
-void nft_elements_put(struct nft *nft, const struct nft_family *family, struct nft_batch *batch,
-		      bool remove, const struct nft_element *elements, size_t count)
+/* The key or the data of an element. */
+static void value_put(struct nlmsghdr *message, uint16_t type, const void *bytes, size_t size)
+{
+	struct nlattr *part = mnl_attr_nest_start(message, type);
+
+	mnl_attr_put(message, NFTA_DATA_VALUE, size, bytes);
+	mnl_attr_nest_end(message, part);
+}
+
+/* The list is open until elements_end(). */
+static struct nlmsghdr *elements_begin(const struct nft_family *family, struct nft_batch *batch,
+				       const char *map, bool remove, struct nlattr **list)
 {
 	struct nlmsghdr *message = nft_batch_put(
 		batch, remove ? NFT_MSG_DELSETELEM : NFT_MSG_NEWSETELEM, family->protocol,
-		remove ? 0 : NLM_F_CREATE, remove ? "old pins" : "new pins");
-	struct nlattr *list, *element, *part, *verdict;
-	char chain[32];
-	uint8_t key[40];
+		remove ? 0 : NLM_F_CREATE, "%s %s", remove ? "old" : "new", map);
 
 	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, NFT_TABLE);
-	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, NFT_PINS);
-	list = mnl_attr_nest_start(message, NFTA_SET_ELEM_LIST_ELEMENTS);
-	for (size_t i = 0; i < count; i++) {
-		element = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
-		part = mnl_attr_nest_start(message, NFTA_SET_ELEM_KEY);
-		mnl_attr_put(message, NFTA_DATA_VALUE, key_build(family, elements[i].flow, key),
-			     key);
-		mnl_attr_nest_end(message, part);
-		if (!remove) {
-			nft_chain_of_owner(chain, elements[i].owner);
-			part = mnl_attr_nest_start(message, NFTA_SET_ELEM_DATA);
-			verdict = mnl_attr_nest_start(message, NFTA_DATA_VERDICT);
-			mnl_attr_put_u32(message, NFTA_VERDICT_CODE, htonl((uint32_t)NFT_GOTO));
-			mnl_attr_put_strz(message, NFTA_VERDICT_CHAIN, chain);
-			mnl_attr_nest_end(message, verdict);
-			mnl_attr_nest_end(message, part);
-		}
-		mnl_attr_nest_end(message, element);
-	}
+	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, map);
+	*list = mnl_attr_nest_start(message, NFTA_SET_ELEM_LIST_ELEMENTS);
+	return message;
+}
+
+static void elements_end(struct nft_batch *batch, struct nlmsghdr *message, struct nlattr *list)
+{
 	mnl_attr_nest_end(message, list);
 	nft_batch_end(batch, message);
 }
 
+void nft_owner_element_put(const struct nft_family *family, struct nft_batch *batch, bool remove,
+			   uint16_t pin)
+{
+	struct nlattr *list, *element, *part, *verdict;
+	struct nlmsghdr *message = elements_begin(family, batch, NFT_OWNERS, remove, &list);
+	const uint32_t number = pin;
+	char chain[32];
+
+	element = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
+	value_put(message, NFTA_SET_ELEM_KEY, &number, sizeof(number));
+	if (!remove) {
+		nft_chain_of_owner(chain, pin);
+		part = mnl_attr_nest_start(message, NFTA_SET_ELEM_DATA);
+		verdict = mnl_attr_nest_start(message, NFTA_DATA_VERDICT);
+		mnl_attr_put_u32(message, NFTA_VERDICT_CODE, htonl((uint32_t)NFT_GOTO));
+		mnl_attr_put_strz(message, NFTA_VERDICT_CHAIN, chain);
+		mnl_attr_nest_end(message, verdict);
+		mnl_attr_nest_end(message, part);
+	}
+	mnl_attr_nest_end(message, element);
+	elements_end(batch, message, list);
+}
+
+/* Without libnftnl's objects, which take twice the time of the rest. */
+void nft_elements_put(struct nft *nft, const struct nft_family *family, struct nft_batch *batch,
+		      bool remove, const struct nft_element *elements, size_t count)
+{
+	struct nlattr *list, *element;
+	struct nlmsghdr *message = elements_begin(family, batch, NFT_PINS, remove, &list);
+	uint8_t key[40];
+
+	for (size_t i = 0; i < count; i++) {
+		const uint32_t number = elements[i].owner;
+
+		element = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
+		value_put(message, NFTA_SET_ELEM_KEY, key,
+			  key_build(family, elements[i].flow, key));
+		if (!remove)
+			value_put(message, NFTA_SET_ELEM_DATA, &number, sizeof(number));
+		mnl_attr_nest_end(message, element);
+	}
+	elements_end(batch, message, list);
+}
+
 struct element_dump {
+	const struct nft *nft;
 	const struct nft_family *family;
 	nft_element_fn *fn;
 	void *arg;
 };
 
+/* What a pin leads to; KERNEL_OWNER_NONE: it is none of ours. */
+static uint16_t element_owner(const struct nft *nft, struct nftnl_set_elem *element)
+{
+	uint32_t number, size = 0;
+	const void *data;
+
+	if (nftnl_set_elem_is_set(element, NFTNL_SET_ELEM_CHAIN) &&
+	    nftnl_set_elem_is_set(element, NFTNL_SET_ELEM_VERDICT) &&
+	    (int)nftnl_set_elem_get_u32(element, NFTNL_SET_ELEM_VERDICT) == NFT_GOTO)
+		return nft_owner_of_chain(nftnl_set_elem_get_str(element, NFTNL_SET_ELEM_CHAIN));
+	data = nftnl_set_elem_get(element, NFTNL_SET_ELEM_DATA, &size);
+	if (!data || size != sizeof(number))
+		return KERNEL_OWNER_NONE;
+	memcpy(&number, data, sizeof(number));
+	if (number == KERNEL_PIN_DIRECT)
+		return KERNEL_PIN_DIRECT;
+	if (number > UINT16_MAX || !nft_owner_known(nft, (uint16_t)(number & ~KERNEL_PIN_DIRECT)))
+		return KERNEL_OWNER_NONE;
+	return (uint16_t)number;
+}
+
 static int element_each(struct nftnl_set_elem *element, void *arg)
 {
 	struct element_dump *dump = arg;
-	uint16_t owner = KERNEL_OWNER_NONE;
 	struct flow flow;
 	const void *key;
 	uint32_t size = 0;
@@ -133,11 +192,7 @@ static int element_each(struct nftnl_set_elem *element, void *arg)
 	key = nftnl_set_elem_get(element, NFTNL_SET_ELEM_KEY, &size);
 	if (!key || !key_parse(dump->family, key, size, &flow))
 		return 0;
-	if (nftnl_set_elem_is_set(element, NFTNL_SET_ELEM_CHAIN) &&
-	    nftnl_set_elem_is_set(element, NFTNL_SET_ELEM_VERDICT) &&
-	    (int)nftnl_set_elem_get_u32(element, NFTNL_SET_ELEM_VERDICT) == NFT_GOTO)
-		owner = nft_owner_of_chain(nftnl_set_elem_get_str(element, NFTNL_SET_ELEM_CHAIN));
-	return dump->fn(dump->arg, &flow, owner) ? -1 : 0;
+	return dump->fn(dump->arg, &flow, element_owner(dump->nft, element)) ? -1 : 0;
 }
 
 static int elements_message(const struct nlmsghdr *message, void *arg)
@@ -158,7 +213,7 @@ static int elements_message(const struct nlmsghdr *message, void *arg)
 int nft_elements_dump(struct nft *nft, const struct nft_family *family, nft_element_fn *fn,
 		      void *arg)
 {
-	struct element_dump dump = {family, fn, arg};
+	struct element_dump dump = {nft, family, fn, arg};
 	struct nftnl_set *set = nftnl_set_alloc();
 	_Alignas(8) char bytes[512];
 	struct nlmsghdr *request;

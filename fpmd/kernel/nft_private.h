@@ -101,14 +101,24 @@ int nft_counter_index(const char *name);
 extern const char *const nft_counter_names[], *const nft_counter_help[];
 extern const size_t nft_counters_count;
 
-/* nft_sets.c */
+/*
+ * nft_sets.c. The map `pins` leads from flows to numbers, what a pin leads to (kernel.h), and the
+ * map `owners` from these to chains. For elements that lead to chains themselves the kernel would
+ * look through the whole map at every transaction: 12 ms with 100,000 pins.
+ */
 #define NFT_PINS "pins"
+#define NFT_OWNERS "owners"
+#define NFT_OWNERS_SIZE (2 * (NFT_OWNER_MAX + 1)) /* of `owners`: owner_N and direct_N */
 extern const char *const nft_set_names[NFT_SETS];
 void nft_set_create_put(struct nft *nft, const struct nft_family *family, struct nft_batch *batch,
 			enum nft_set_name name);
 void nft_set_fill_put(struct nft *nft, const struct nft_family *family, struct nft_batch *batch,
 		      enum nft_set_name name);
 void nft_pins_create_put(struct nft *nft, const struct nft_family *family, struct nft_batch *batch);
+void nft_owners_create_put(struct nft *nft, const struct nft_family *family,
+			   struct nft_batch *batch);
+/* All elements of `owners`. */
+void nft_owners_clear_put(const struct nft_family *family, struct nft_batch *batch);
 void nft_set_drop_put(const struct nft_family *family, struct nft_batch *batch, const char *name);
 /* Does the set in *message* (NFT_MSG_NEWSET) have the layout that we make? */
 struct nftnl_set;
@@ -121,15 +131,19 @@ struct nft_element {
 	const struct flow *flow;
 	uint16_t owner;
 };
+/* The element of `owners` that leads from *pin* to its chain. */
+void nft_owner_element_put(const struct nft_family *family, struct nft_batch *batch, bool remove,
+			   uint16_t pin);
 /* One message for up to NFT_ELEMENTS_MAX elements. */
 void nft_elements_put(struct nft *nft, const struct nft_family *family, struct nft_batch *batch,
 		      bool remove, const struct nft_element *elements, size_t count);
-/* What a pin to the chain of this name leads to, KERNEL_PIN_DIRECT included, or KERNEL_OWNER_NONE:
+/* What a pin leads to whose chain has this name, KERNEL_PIN_DIRECT included, or KERNEL_OWNER_NONE:
  * it is not one of those. */
 uint16_t nft_owner_of_chain(const char *chain);
 /*
- * All elements of a family's map; those that are no pins of ours (another verdict) come with owner
- * KERNEL_OWNER_NONE. Returns 0 or a negative errno; -ENOENT: no such map.
+ * All elements of a family's map, also of one that an older fpmd made, with verdicts; those that
+ * are no pins of ours (another number) come with owner KERNEL_OWNER_NONE. Returns 0 or a negative
+ * errno; -ENOENT: no such map.
  */
 typedef int nft_element_fn(void *arg, const struct flow *flow, uint16_t owner);
 int nft_elements_dump(struct nft *nft, const struct nft_family *family, nft_element_fn *fn,

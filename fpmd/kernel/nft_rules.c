@@ -374,10 +374,15 @@ static void tunnel_put(struct nft *nft, const struct nft_family *family, struct 
 	rule_end(&rule);
 }
 
+/*
+ * What was looked up goes through the mark, which gets its old value back before the next look-up:
+ * nft 1.0.6 aborts when it lists a rule with a look-up of what a look-up gave.
+ */
 static void follow_pin_put(struct nft *nft, const struct nft_family *family,
 			   struct nft_batch *batch, const char *chain)
 {
 	uint32_t words = family->address_size / 4, reg = NFT_REG32_00;
+	uint32_t kept = reg + 2 * words + 2;
 	struct nftnl_expr *e;
 	struct rule rule;
 
@@ -390,6 +395,13 @@ static void follow_pin_put(struct nft *nft, const struct nft_family *family,
 		reg + words + 1);
 	payload(&rule, NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, reg + 2 * words + 1);
 	e = lookup(&rule, NFT_PINS, reg);
+	if (e)
+		nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_DREG, reg);
+	meta(&rule, NFT_META_MARK, NFTNL_EXPR_META_DREG, kept);
+	meta(&rule, NFT_META_MARK, NFTNL_EXPR_META_SREG, reg);
+	meta(&rule, NFT_META_MARK, NFTNL_EXPR_META_DREG, reg);
+	meta(&rule, NFT_META_MARK, NFTNL_EXPR_META_SREG, kept);
+	e = lookup(&rule, NFT_OWNERS, reg);
 	if (e)
 		nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_DREG, NFT_REG_VERDICT);
 	rule_end(&rule);
@@ -416,6 +428,7 @@ static void director_put(struct nft *nft, const struct nft_family *family, struc
 	set_mark(&rule, ~nft->options.mark_stray_bit, 0);
 	rule_end(&rule);
 
+	nft_owner_element_put(family, batch, false, KERNEL_PIN_DIRECT);
 	rule = rule_begin(nft, family, batch, NFT_DIRECT_CHAIN "0");
 	set_mark(&rule, ~layout_our_bits(&nft->options), 0);
 	rule_end(&rule);
@@ -523,6 +536,7 @@ static void owner_chain_put(struct nft *nft, const struct nft_family *family,
 		set_mark(&rule, ~layout_our_bits(&nft->options) | keep,
 			 layout_detour_mark(&nft->options, id));
 	rule_end(&rule);
+	nft_owner_element_put(family, batch, false, pin);
 }
 
 void nft_owner_put(struct nft *nft, const struct nft_family *family, struct nft_batch *batch,
@@ -568,6 +582,8 @@ void nft_owner_drop_put(struct nft *nft, const struct nft_family *family, struct
 {
 	char name[32];
 
+	nft_owner_element_put(family, batch, true, id | KERNEL_PIN_DIRECT);
+	nft_owner_element_put(family, batch, true, id);
 	nft_chain_of_owner(name, id | KERNEL_PIN_DIRECT);
 	owner_chain_drop_put(family, batch, name);
 	nft_chain_of_owner(name, id);

@@ -11,6 +11,7 @@
 
 #include <linux/netfilter/nf_tables.h>
 #include <libnftnl/set.h>
+#include <libnftnl/udata.h>
 
 #include "fpmd/kernel/list.h"
 #include "fpmd/kernel/nft_private.h"
@@ -19,8 +20,10 @@
 #define TYPE_IPV4_ADDR 7u
 #define TYPE_IPV6_ADDR 8u
 #define TYPE_INET_SERVICE 13u
+#define TYPE_MARK 19u
 #define TYPE_IFACE_INDEX 20u
 #define TYPE_BITS 6
+#define BYTEORDER_HOST 1
 
 #define SET_SIZE_MAX 65536 /* of the small ones */
 
@@ -63,6 +66,19 @@ static struct nftnl_set *set_alloc(struct nft_batch *batch, const char *name)
 	return set;
 }
 
+/* Numbers are listed as they are. *which*: NFTNL_UDATA_SET_KEYBYTEORDER or ..._DATABYTEORDER. */
+static void host_order_put(struct nft_batch *batch, struct nftnl_set *set, uint8_t which)
+{
+	struct nftnl_udata_buf *data = nftnl_udata_buf_alloc(NFT_USERDATA_MAXLEN);
+
+	if (!data || !nftnl_udata_put_u32(data, which, BYTEORDER_HOST) ||
+	    nftnl_set_set_data(set, NFTNL_SET_USERDATA, nftnl_udata_buf_data(data),
+			       nftnl_udata_buf_len(data)))
+		batch->no_memory = true;
+	if (data)
+		nftnl_udata_buf_free(data);
+}
+
 static void create_put(const struct nft_family *family, struct nft_batch *batch,
 		       struct nftnl_set *set, const char *name)
 {
@@ -101,10 +117,28 @@ void nft_pins_create_put(struct nft *nft, const struct nft_family *family, struc
 	nftnl_set_set_u32(set, NFTNL_SET_FLAGS, NFT_SET_MAP);
 	nftnl_set_set_u32(set, NFTNL_SET_KEY_TYPE, pins_type(family));
 	nftnl_set_set_u32(set, NFTNL_SET_KEY_LEN, 2u * (family->address_size + 4u));
-	nftnl_set_set_u32(set, NFTNL_SET_DATA_TYPE, NFT_DATA_VERDICT);
-	nftnl_set_set_u32(set, NFTNL_SET_DATA_LEN, 0);
+	nftnl_set_set_u32(set, NFTNL_SET_DATA_TYPE, TYPE_MARK);
+	nftnl_set_set_u32(set, NFTNL_SET_DATA_LEN, sizeof(uint32_t));
+	host_order_put(batch, set, NFTNL_UDATA_SET_DATABYTEORDER);
 	nftnl_set_set_u32(set, NFTNL_SET_DESC_SIZE, family->pins_size);
 	create_put(family, batch, set, NFT_PINS);
+}
+
+void nft_owners_create_put(struct nft *nft, const struct nft_family *family,
+			   struct nft_batch *batch)
+{
+	struct nftnl_set *set = set_alloc(batch, NFT_OWNERS);
+
+	if (!set)
+		return;
+	nftnl_set_set_u32(set, NFTNL_SET_FLAGS, NFT_SET_MAP);
+	nftnl_set_set_u32(set, NFTNL_SET_KEY_TYPE, TYPE_MARK);
+	nftnl_set_set_u32(set, NFTNL_SET_KEY_LEN, sizeof(uint32_t));
+	nftnl_set_set_u32(set, NFTNL_SET_DATA_TYPE, NFT_DATA_VERDICT);
+	nftnl_set_set_u32(set, NFTNL_SET_DATA_LEN, 0);
+	host_order_put(batch, set, NFTNL_UDATA_SET_KEYBYTEORDER);
+	nftnl_set_set_u32(set, NFTNL_SET_DESC_SIZE, NFT_OWNERS_SIZE);
+	create_put(family, batch, set, NFT_OWNERS);
 }
 
 void nft_set_drop_put(const struct nft_family *family, struct nft_batch *batch, const char *name)
@@ -128,8 +162,13 @@ bool nft_set_fits(const struct nft_family *family, const struct nftnl_set *set, 
 
 	if (strcmp(name, NFT_PINS) == 0)
 		return flags == NFT_SET_MAP && key == 2u * (family->address_size + 4u) &&
-		       nftnl_set_get_u32(set, NFTNL_SET_DATA_TYPE) == NFT_DATA_VERDICT &&
+		       nftnl_set_get_u32(set, NFTNL_SET_DATA_TYPE) == TYPE_MARK &&
+		       nftnl_set_get_u32(set, NFTNL_SET_DATA_LEN) == sizeof(uint32_t) &&
 		       size == family->pins_size;
+	if (strcmp(name, NFT_OWNERS) == 0)
+		return flags == NFT_SET_MAP && key == sizeof(uint32_t) &&
+		       nftnl_set_get_u32(set, NFTNL_SET_DATA_TYPE) == NFT_DATA_VERDICT &&
+		       size == NFT_OWNERS_SIZE;
 	for (int i = 0; i < NFT_SETS; i++)
 		if (strcmp(name, nft_set_names[i]) == 0)
 			return flags == 0 && size == SET_SIZE_MAX && key == key_size(family, i);
@@ -167,23 +206,28 @@ static void keys_put(const struct nft_family *family, struct nft_batch *batch,
 	nftnl_set_free(set);
 }
 
+static void clear_put(const struct nft_family *family, struct nft_batch *batch, const char *name)
+{
+	struct nlmsghdr *message = nft_batch_put(batch, NFT_MSG_DELSETELEM, family->protocol, 0,
+						 "old elements of %s", name);
+
+	/* No element named: all of them. */
+	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, NFT_TABLE);
+	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, name);
+	nft_batch_end(batch, message);
+}
+
+void nft_owners_clear_put(const struct nft_family *family, struct nft_batch *batch)
+{
+	clear_put(family, batch, NFT_OWNERS);
+}
+
 void nft_set_fill_put(struct nft *nft, const struct nft_family *family, struct nft_batch *batch,
 		      enum nft_set_name name)
 {
-	struct nftnl_set *set;
-	struct nlmsghdr *message;
-
 	if (!family->sets[name].told)
 		return;
-	set = set_alloc(batch, nft_set_names[name]);
-	if (!set)
-		return;
-	/* No element named: all of them. */
-	message = nft_batch_put(batch, NFT_MSG_DELSETELEM, family->protocol, 0,
-				"old elements of %s", nft_set_names[name]);
-	nftnl_set_elems_nlmsg_build_payload(message, set);
-	nft_batch_end(batch, message);
-	nftnl_set_free(set);
+	clear_put(family, batch, nft_set_names[name]);
 	for (size_t i = 0; i < family->sets[name].count; i += NFT_ELEMENTS_MAX)
 		keys_put(family, batch, name, i);
 }

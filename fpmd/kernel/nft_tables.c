@@ -26,7 +26,7 @@
 struct found {
 	const struct nft_family *family;
 	bool table, dormant, pins;
-	bool fits[NFT_SETS], pins_fit;
+	bool fits[NFT_SETS], pins_fit, owners_fit;
 	char sets[SETS_FOUND_MAX][NAME_SIZE];
 	size_t sets_count;
 	char (*chains)[NAME_SIZE]; /* those that no pin leads to */
@@ -55,6 +55,8 @@ static int found_set(const struct nlmsghdr *message, void *arg)
 		found->pins = true;
 		found->pins_fit = fits;
 	}
+	if (strcmp(name, NFT_OWNERS) == 0)
+		found->owners_fit = fits;
 	for (int i = 0; i < NFT_SETS; i++)
 		if (strcmp(name, nft_set_names[i]) == 0)
 			found->fits[i] = fits;
@@ -223,6 +225,9 @@ static size_t family_put(struct nft *nft, const struct found *found, struct nft_
 	}
 	if (!found->pins_fit)
 		nft_pins_create_put(nft, family, batch);
+	if (!found->owners_fit)
+		nft_owners_create_put(nft, family, batch);
+	nft_owners_clear_put(family, batch);
 	for (uint16_t id = 1; id <= NFT_OWNER_MAX; id++)
 		if (nft_owner_bit(nft->owners, id))
 			nft_owner_put(nft, family, batch, id);
