@@ -239,6 +239,13 @@ bool settings_in_member_range(const struct settings *s, const struct in6_addr *a
 	return false;
 }
 
+const char *settings_role_text(enum settings_role role)
+{
+	return role == SETTINGS_ROLE_SERVER	? "server"
+	       : role == SETTINGS_ROLE_DIRECTOR ? "director"
+						: "auto";
+}
+
 struct in6_addr settings_local_member(const struct settings *s)
 {
 	static const struct in6_addr none;

@@ -62,6 +62,9 @@ int settings_prefix(const Holdfast__Prefix *wire, struct prefix_address *prefix)
 bool settings_is_vip(const struct settings *settings, const struct in6_addr *address);
 bool settings_in_member_range(const struct settings *settings, const struct in6_addr *address);
 
+/* As it is configured: "auto", "server", "director". */
+const char *settings_role_text(enum settings_role role);
+
 /* The member address of this host: the IPv4 one if there is one; :: if there is none. */
 struct in6_addr settings_local_member(const struct settings *settings);
 

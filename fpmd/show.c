@@ -139,8 +139,12 @@ static json_object *pins_json(struct daemon *d)
 		o = json_object_new_object();
 
 		add_flow(o, &pin->flow);
-		show_add_address(o, "owner", &d->owners.table[pin->owner].address);
+		if (pin->owner)
+			show_add_address(o, "owner", &d->owners.table[pin->owner].address);
 		show_add_number(o, "ownerId", pin->owner);
+		show_add_bool(o, "direct", pin->direct);
+		if (pin->path)
+			show_add_number(o, "path", pin->path);
 		show_add_number(o, "ageMsec", now - pin->since_ms);
 		json_object_array_add(list, o);
 	}
@@ -150,22 +154,36 @@ static json_object *pins_json(struct daemon *d)
 	return root;
 }
 
-static void flow_list_text(FILE *f, json_object *list, const char *last_title, const char *last_key)
+static void flow_list_text(FILE *f, json_object *list, const char *last_title,
+			   void (*last)(json_object *flow, char *text, size_t size))
 {
 	fprintf(f, "%-45s %-45s %-39s Age\n", "Client", "VIP", last_title);
 	for (size_t i = 0; i < json_object_array_length(list); i++) {
 		json_object *o = json_object_array_get_idx(list, i);
-		char client[64], vip[64];
+		char client[64], vip[64], last_text[64] = "";
 
 		snprintf(client, sizeof(client), "%s %llu", show_text(o, "client"),
 			 (unsigned long long)show_number(o, "clientPort"));
 		snprintf(vip, sizeof(vip), "%s %llu", show_text(o, "vip"),
 			 (unsigned long long)show_number(o, "vipPort"));
-		fprintf(f, "%-45s %-45s %-39s ", client, vip,
-			last_key ? show_text(o, last_key) : "");
+		if (last)
+			last(o, last_text, sizeof(last_text));
+		fprintf(f, "%-45s %-45s %-39s ", client, vip, last_text);
 		show_duration(f, show_number(o, "ageMsec"));
 		fputc('\n', f);
 	}
+}
+
+/* On a director a pin may only count once the path is gone, or send a flow anywhere. */
+static void pin_way(json_object *o, char *text, size_t size)
+{
+	if (!show_value(o, "owner"))
+		snprintf(text, size, "any, to be reset");
+	else if (show_number(o, "path") && !json_object_get_boolean(show_value(o, "direct")))
+		snprintf(text, size, "%s behind path %llu", show_text(o, "owner"),
+			 (unsigned long long)show_number(o, "path"));
+	else
+		snprintf(text, size, "%s", show_text(o, "owner"));
 }
 
 static void pins_text(FILE *f, json_object *root)
@@ -173,7 +191,7 @@ static void pins_text(FILE *f, json_object *root)
 	fprintf(f, "%llu pins, at most %llu\n", (unsigned long long)show_number(root, "count"),
 		(unsigned long long)show_number(root, "max"));
 	cut_note(f, root);
-	flow_list_text(f, show_value(root, "pins"), "Owner", "owner");
+	flow_list_text(f, show_value(root, "pins"), "Owner", pin_way);
 }
 
 /* Sessions */
@@ -445,6 +463,7 @@ static json_object *vip_json(struct daemon *d, const struct vip *vip)
 	show_add_address(o, "prefix", &vip->address);
 	show_add_bool(o, "local", vip->local);
 	show_add_bool(o, "served", vip->served);
+	show_add_text(o, "role", show_role(vip));
 	if (vip->refused.text[0])
 		show_add_text(o, "refused", vip->refused.text);
 	show_add_number(o, "sessions", vip->sessions);
@@ -490,6 +509,15 @@ static json_object *summary_json(struct daemon *d)
 	return root;
 }
 
+static const char *role_text(const char *role)
+{
+	return !strcmp(role, "refused")	 ? "refused, see above"
+	       : !strcmp(role, "served") ? "served, on this host"
+	       : !strcmp(role, "kept")	 ? "gone from this host, sessions are kept"
+	       : !strcmp(role, "routed") ? "routed, see show holdfast paths"
+					 : "neither on this host nor routed by it";
+}
+
 static void summary_text(FILE *f, json_object *root)
 {
 	json_object *problems = show_value(root, "problems"), *vips = show_value(root, "vips");
@@ -513,12 +541,7 @@ static void summary_text(FILE *f, json_object *root)
 		json_object *o = json_object_array_get_idx(vips, i);
 
 		fprintf(f, "  prefix %s: %s, %llu sessions, %zu next hops elsewhere\n",
-			show_text(o, "prefix"),
-			json_object_object_get_ex(o, "refused", NULL)	  ? "refused, see above"
-			: json_object_get_boolean(show_value(o, "local")) ? "on this host"
-			: json_object_get_boolean(show_value(o, "served"))
-				? "gone from this host, sessions are kept"
-				: "not on this host",
+			show_text(o, "prefix"), role_text(show_text(o, "role")),
 			(unsigned long long)show_number(o, "sessions"),
 			json_object_array_length(show_value(o, "nextHops")));
 	}
@@ -535,6 +558,7 @@ static const struct {
 	[HOLDFAST__SHOW_REQUEST__TOPIC__SESSIONS] = {sessions_json, sessions_text, NULL},
 	[HOLDFAST__SHOW_REQUEST__TOPIC__DIRECTORY] = {directory_json, directory_text,
 						      directory_flat},
+	[HOLDFAST__SHOW_REQUEST__TOPIC__PATHS] = {show_paths_json, show_paths_text, NULL},
 	[HOLDFAST__SHOW_REQUEST__TOPIC__COUNTERS] = {counters_json, counters_text, counters_flat},
 };
 

@@ -23,4 +23,11 @@ json_object *show_value(json_object *o, const char *key);
 /* "12ms", "3.4s", "1h05m" */
 void show_duration(FILE *f, uint64_t ms);
 
+/* show_paths.c */
+json_object *show_paths_json(struct daemon *d);
+void show_paths_text(FILE *f, json_object *root);
+/* What this host does for a VIP: "served", "kept" (for sessions of an address that went), "routed",
+ * "neither" or "refused". */
+const char *show_role(const struct vip *vip);
+
 #endif
