@@ -555,7 +555,8 @@ static int check_path_routes(struct path_check *check, unsigned int id, size_t *
 				backup ? &ways->backup_way : &ways->path_way, error);
 			if (status < 0)
 				return -1;
-			*changed += status == 0;
+			/* Those that went and came with a device are nobody's fault. */
+			*changed += status == 0 && !kernel->repair_links;
 		}
 	}
 	return 0;

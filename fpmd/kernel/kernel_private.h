@@ -86,6 +86,7 @@ struct kernel {
 
 	struct event *repair_timer;
 	unsigned int repair_due; /* enum monitor_change */
+	bool repair_links;	 /* devices changed: what paths lead over may be another set now */
 	uint64_t repaired_ms;
 	uint64_t repairs;
 	struct repair_log repair_logs[REPAIR_KINDS];

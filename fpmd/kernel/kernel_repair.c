@@ -227,6 +227,7 @@ int repair_all(struct kernel *kernel, unsigned int changes, bool first, struct e
 
 	if (changes & MONITOR_LOST)
 		changes = ~0u;
+	kernel->repair_links = changes & MONITOR_LINKS;
 	/* What cannot be put right does not keep the rest from it, but from a start. */
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && !(first && status < 0); i++) {
 		if (!(changes & steps[i].changes) || steps[i].repair(kernel, first, &why) == 0)

@@ -341,7 +341,7 @@ static bool parse_hops(struct nlattr **attributes, struct our_route *route)
 		return parse_hop(attributes, route->device, &route->way);
 	hop = nla_data(attributes[RTA_MULTIPATH]);
 	left = nla_len(attributes[RTA_MULTIPATH]);
-	while (RTNH_OK(hop, left)) {
+	while (left >= (int)sizeof(*hop) && RTNH_OK(hop, left)) {
 		struct nlattr *inner[RTA_MAX + 1];
 
 		if (nla_parse(inner, RTA_MAX, (struct nlattr *)RTNH_DATA(hop),
