@@ -9,7 +9,7 @@ import re
 import signal
 import time
 
-from lab import (CAPABILITIES, PORT, VIP, VIP6, Driver, difference, expect, expect_round, run,
+from lab import (CAPABILITIES, PORT, VIP, VIP6, Driver, Failure, difference, expect, expect_round, run,
                  wait_until)
 
 MEMBERS = {"R": "10.255.0.9", "A": "10.255.0.1", "B": "10.255.0.2"}
@@ -302,11 +302,12 @@ def test_take_over(lab):
     driver, client = begin(lab, "owner=" + MEMBERS["A"], holdfast=True, keep="all")
     lab.move("B")
     wanted = state(lab)
-    for number in (signal.SIGKILL, signal.SIGTERM):
+    for number, keep in ((signal.SIGKILL, "all"), (signal.SIGTERM, "detours"),
+                         (signal.SIGTERM, "all")):
         lab.end(driver, number)
         expect_round(client, {"A": 20})
         late = opened(lab, 3, owner="B")
-        driver = direct(lab, keep="all")
+        driver = direct(lab, keep=keep)
         expect("paths", sorted(line.split()[1] for line in driver.ask("paths")), ["1", "2"])
         expect("same as before", difference(wanted, state(lab)), "")
         lab.move("A")
@@ -381,6 +382,39 @@ def test_not_a_director_any_more(lab):
     expect("path rules", "8039" in text, False)
     expect("filters", "record" in text, False)
     expect("maps", os.listdir(maps_ready(lab)), [])
+
+
+def test_devices_of_paths_come_and_go(lab):
+    """Routes over a device that is down come back with it, unasked and untold."""
+    driver, client = begin(lab, "hop=10.4.0.2%toA1", "hop=10.3.0.2%toB")
+    lab.move("B")
+    wanted = lab.ip("R", "route", "show", "table", "8039001")
+    lab.ip("R", "link", "set", "toA", "down")
+    wait_until("routes without toA", lambda: lab.ip("R", "route", "show", "table", "8039001"),
+               "".join(wanted.splitlines(True)[1:]))
+    lab.ip("R", "link", "set", "toA1", "down")
+    wait_until("routes without toA1", lambda: lab.ip("R", "route", "show", "table", "8039001").count("toA1"),
+               0)
+    for device in ("toA", "toA1"):
+        lab.ip("R", "link", "set", device, "up")
+    lab.ip("R", "-6", "addr", "replace", "2001:db8:2::1/64", "dev", "toA", "nodad")
+    wait_until("routes", lambda: lab.ip("R", "route", "show", "table", "8039001"), wanted)
+    lab.ip("R", "route", "replace", VIP, "via", "10.3.0.2")
+    expect_round(client, {"A": 20})
+    expect("repairs", driver.counters()["kernel-repairs"], 0)
+
+
+def test_masks_that_overlap(lab):
+    wire(lab)
+    before = state(lab)
+    for mask in ("0x00000f00", "0x80000000", "0x00f0f000"):
+        try:
+            direct(lab, "--path-mask", mask)
+        except Failure as failure:
+            expect("says why", "path mask" in str(failure), True)
+        else:
+            raise Failure("started with path mask " + mask)
+    expect("left", difference(before, state(lab)), "")
 
 
 def test_many_paths(lab):
