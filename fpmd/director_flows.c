@@ -143,6 +143,8 @@ static void adopted(struct daemon *d, const struct flow *flow, uint16_t path)
 	if (!pending)
 		return;
 	pending->adopted = true;
+	if (pending->state == PENDING_FOUND)
+		pending->direct = needs_direct(d, path, pending->owner);
 	if (pin && pending->state != PENDING_ASKING && pending->state != PENDING_FOUND)
 		pending_found(&d->director.pendings, pending, pin->owner,
 			      needs_direct(d, path, pin->owner));

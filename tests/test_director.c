@@ -413,6 +413,22 @@ START_TEST(a_flow_in_mid_life_goes_straight_to_its_owner)
 }
 END_TEST
 
+/* It takes another path after its owner was found, and before it has its pin. */
+START_TEST(a_flow_moves_while_its_pin_waits)
+{
+	begin_director("AB", "AB", "AB");
+	answer(1, DIRECTORY_FOUND, OWNER_1);
+	memory_directory_hold(d->directory);
+	flow_began(1, id_of(A));
+	memory_directory_release(d->directory);
+	ck_assert_uint_eq(d->director.pendings.found_count, 1);
+	flow_event(1, id_of(B), KERNEL_FLOW_ADOPTED);
+	run();
+	ck_assert_uint_eq(raw_pin(1), owner_id(OWNER_1) | KERNEL_PIN_DIRECT);
+	end();
+}
+END_TEST
+
 START_TEST(a_withdrawn_path_hurries_its_flows)
 {
 	struct flow untold = unit_flow(3);
@@ -619,7 +635,8 @@ UNIT_MAIN("director", a_prefix_with_a_route_out_of_here_is_routed,
 	  what_the_kernel_does_not_take_is_told_again, ids_that_nobody_carries_are_free_again,
 	  a_full_table_is_said_once, too_few_ids_are_said,
 	  a_flow_on_a_shared_path_is_pinned_to_its_owner, many_are_pinned_at_once,
-	  a_flow_in_mid_life_goes_straight_to_its_owner, a_withdrawn_path_hurries_its_flows,
-	  nobody_knows_it, a_pin_that_the_kernel_refuses_is_tried_again,
+	  a_flow_in_mid_life_goes_straight_to_its_owner, a_flow_moves_while_its_pin_waits,
+	  a_withdrawn_path_hurries_its_flows, nobody_knows_it,
+	  a_pin_that_the_kernel_refuses_is_tried_again,
 	  a_disowned_flow_of_a_withdrawn_path_is_reset, made_up_flows_take_nobodys_place,
 	  lost_events_are_made_good, a_restart_takes_over)
