@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 #include "fpmd/kernel/bpf_program.h"
-#include "fpmd/kernel/filter.h"
 #include "fpmd/kernel/recorder.skel.h"
+#include "fpmd/kernel/recorder_hooks.h"
 #include "fpmd/kernel/recorder_maps.h"
 #include "fpmd/kernel/recorder_shared.h"
 
@@ -36,8 +36,8 @@ struct routed {
 };
 
 struct recorder {
-	struct rtnl *rtnl;
 	struct recorder_bpf *programs;
+	struct recorder_hooks hooks;
 	int directory;
 	int registry; /* struct kernel_path by id, 0 in those that are not used */
 	struct bpf_link *sweep[RECORDS], *list[RECORDS];
@@ -217,7 +217,6 @@ int recorder_open(const struct kernel_options *options, struct rtnl *rtnl,
 		free(opened);
 		return error_set(error, "recorder: out of memory");
 	}
-	opened->rtnl = rtnl;
 	opened->registry = -1;
 	opened->sweeping = -1;
 	opened->directory = -1;
@@ -230,6 +229,9 @@ int recorder_open(const struct kernel_options *options, struct rtnl *rtnl,
 		recorder_close(opened);
 		return -1;
 	}
+	recorder_hooks_open(&opened->hooks, rtnl, opened->directory,
+			    opened->programs->progs.record_ingress,
+			    opened->programs->progs.record_egress);
 	*recorder = opened;
 	return 0;
 }
@@ -239,6 +241,7 @@ void recorder_close(struct recorder *recorder)
 	if (!recorder)
 		return;
 	bpf_ring_stop(&recorder->ring);
+	recorder_hooks_close(&recorder->hooks);
 	if (recorder->sweeping >= 0)
 		close(recorder->sweeping);
 	for (size_t i = 0; i < RECORDS; i++) {
@@ -257,7 +260,8 @@ void recorder_close(struct recorder *recorder)
 void recorder_forget(struct recorder *recorder)
 {
 	for (size_t i = 0; i < KEPT; i++)
-		recorder_map_forget(recorder->directory, kept_names[i]);
+		recorder_name_forget(recorder->directory, kept_names[i]);
+	recorder_hooks_forget(&recorder->hooks);
 }
 
 /* Never one of another VIP, of now or of before: records may still bear that. */
@@ -433,21 +437,12 @@ int recorder_neighbours_clear(struct recorder *recorder, struct error *error)
 
 int recorder_attach(struct recorder *recorder, int device, struct error *error)
 {
-	int ingress, egress;
-
-	ingress = filter_attach(device, FILTER_RECORDER_INGRESS,
-				recorder->programs->progs.record_ingress, error);
-	if (ingress < 0)
-		return -1;
-	egress = filter_attach(device, FILTER_RECORDER_EGRESS,
-			       recorder->programs->progs.record_egress, error);
-	return egress < 0 ? -1 : ingress || egress;
+	return recorder_hooks_attach(&recorder->hooks, device, error);
 }
 
 void recorder_detach(struct recorder *recorder, int device)
 {
-	filter_detach(recorder->rtnl, device, FILTER_RECORDER_INGRESS);
-	filter_detach(recorder->rtnl, device, FILTER_RECORDER_EGRESS);
+	recorder_hooks_detach(&recorder->hooks, device);
 }
 
 /* False: of a VIP that is not routed any more. */
@@ -616,6 +611,7 @@ int recorder_sweep(struct recorder *recorder, struct kernel_path_flows *counts, 
 		recorder->swept = 0;
 		return iterator_error(status, error);
 	}
+	recorder_hooks_settle(&recorder->hooks);
 	memset(counts, 0, count * sizeof(*counts));
 	memcpy(counts, recorder->counts, (count < PATHS_MAX ? count : PATHS_MAX) * sizeof(*counts));
 	return 1;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Owns the names of maps in the bpffs. Runs on fpmd's event loop, when it starts and ends.
- * Invariant: under a name there is always a map, the old one or the new one.
+ * Owns the names of maps and programs in the bpffs. Runs on fpmd's event loop, when it starts and
+ * ends. Invariant: under a name there is always a map, the old one or the new one.
  */
 #include "fpmd/kernel/recorder_maps.h"
 
@@ -68,16 +68,16 @@ static void copy(int from, int to, const struct recorder_map_shape *shape)
 	free(values);
 }
 
-/* In one step in place of what bears the name. */
-static int give_name(int map, int directory, const char *name)
+int recorder_name_give(int directory, const char *short_name, int fd)
 {
-	char path[NAME_SIZE + 32], temporary[NAME_SIZE];
+	char name[NAME_SIZE], path[NAME_SIZE + 32], temporary[NAME_SIZE];
 	int status;
 
-	snprintf(temporary, sizeof(temporary), "%.50s-new", name);
+	name_of(name, short_name, "");
+	name_of(temporary, short_name, "-new");
 	path_of(path, directory, temporary);
 	unlinkat(directory, temporary, 0);
-	status = bpf_obj_pin(map, path);
+	status = bpf_obj_pin(fd, path);
 	if (status < 0)
 		return status;
 	if (renameat(directory, temporary, directory, name) < 0) {
@@ -87,18 +87,36 @@ static int give_name(int map, int directory, const char *name)
 	return status;
 }
 
+int recorder_name_get(int directory, const char *short_name)
+{
+	char name[NAME_SIZE], path[NAME_SIZE + 32];
+	int fd;
+
+	if (directory < 0)
+		return -1;
+	name_of(name, short_name, "");
+	path_of(path, directory, name);
+	fd = bpf_obj_get(path);
+	return fd < 0 ? -1 : fd;
+}
+
+void recorder_name_forget(int directory, const char *short_name)
+{
+	char name[NAME_SIZE];
+
+	if (directory < 0)
+		return;
+	name_of(name, short_name, "");
+	unlinkat(directory, name, 0);
+}
+
 int recorder_map_take(int directory, const struct recorder_map_shape *shape, struct error *warning,
 		      struct error *error)
 {
-	char name[NAME_SIZE], path[NAME_SIZE + 32];
 	struct bpf_map_info info = {0};
 	uint32_t length = sizeof(info);
-	int old = -1, map, status;
+	int old = recorder_name_get(directory, shape->name), map, status;
 
-	name_of(name, shape->name, "");
-	path_of(path, directory, name);
-	if (directory >= 0)
-		old = bpf_obj_get(path);
 	if (old >= 0 && bpf_obj_get_info_by_fd(old, &info, &length) < 0)
 		memset(&info, 0, sizeof(info));
 	if (old >= 0 && same_layout(&info, shape) && info.max_entries == shape->max_entries)
@@ -110,26 +128,16 @@ int recorder_map_take(int directory, const struct recorder_map_shape *shape, str
 	} else if (directory >= 0) {
 		if (old >= 0 && same_layout(&info, shape))
 			copy(old, map, shape);
-		status = give_name(map, directory, name);
+		status = recorder_name_give(directory, shape->name, map);
 		if (status < 0)
 			error_set(warning,
 				  "what is recorded of flows is lost whenever fpmd restarts: %s "
 				  "in the directory for BPF maps: %s",
-				  name,
+				  shape->name,
 				  status == -EPERM ? "not permitted, or not on a bpffs"
 						   : strerror(-status));
 	}
 	if (old >= 0)
 		close(old);
 	return map < 0 ? -1 : map;
-}
-
-void recorder_map_forget(int directory, const char *map)
-{
-	char name[NAME_SIZE];
-
-	if (directory < 0)
-		return;
-	name_of(name, map, "");
-	unlinkat(directory, name, 0);
 }

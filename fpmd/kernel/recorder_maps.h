@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* BPF maps that outlive fpmd: each has a name in a directory on a bpffs. */
+/* BPF maps and programs that outlive fpmd: each has a name in a directory on a bpffs. */
 #ifndef HOLDFAST_KERNEL_RECORDER_MAPS_H
 #define HOLDFAST_KERNEL_RECORDER_MAPS_H
 
@@ -26,7 +26,11 @@ struct recorder_map_shape {
 int recorder_map_take(int directory, const struct recorder_map_shape *shape, struct error *warning,
 		      struct error *error);
 
-/* Takes the name away: the map ends with its last user. No such name is no error. */
-void recorder_map_forget(int directory, const char *name);
+/* A descriptor of what bears the name, the caller's to close, or -1. */
+int recorder_name_get(int directory, const char *name);
+/* Gives the name to *fd*, in one step in place of what bears it. Returns 0 or a negative errno. */
+int recorder_name_give(int directory, const char *name, int fd);
+/* Takes the name away: what bears it ends with its last user. No such name is no error. */
+void recorder_name_forget(int directory, const char *name);
 
 #endif

@@ -20,6 +20,7 @@ from lab import expect, expect_round, run, wait_until
 PACKETS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "packets.py")
 PATHS = {"A": 1, "B": 2, "E": 3}
 PATH_MASK, STRAY, OWNER = 0xfff000, 0x80000000, 5
+DIRECTORY = ("--directory", "/proc/self/fd/9")
 STRANGERS, STRANGERS6 = "198.18.0.1", "2001:db8:198::1"
 
 
@@ -163,9 +164,9 @@ class Lab:
         driver.wait("^ready$")
         return driver
 
-    def record(self, *options, shared=(), attach=True, user=None):
-        """A driver that knows all paths."""
-        driver = self.drive(*options, user=user)
+    def record(self, *options, shared=(), attach=True, user=None, directory=True):
+        """A driver that knows all paths. Without a directory its programs hang below clsact."""
+        driver = self.drive(*(DIRECTORY if directory else ()), *options, user=user)
         driver.tell("start", "vips %s %s" % (VIP, VIP6))
         for name, path in PATHS.items():
             # A path is of one family; the tests look at one family at a time.
@@ -247,11 +248,11 @@ def recorded(client):
     return {PATHS[name]: count for name, count in owners(client).items()}
 
 
-def follows(lab, vip, link_local=False):
+def follows(lab, vip, link_local=False, directory=True):
     """The path really taken is recorded, and followed whatever ECMP says then."""
     lab.choose("ABE", link_local)
     lab.servers(vip)
-    driver = lab.record()
+    driver = lab.record(directory=directory)
     client = lab.client(60, vip)
     wanted = owners(client)
     expect("servers in use", sorted(wanted), ["A", "B", "E"])
@@ -277,6 +278,14 @@ def test_follows_ipv6(lab):
 
 def test_follows_ipv6_next_hop_of_ipv4(lab):
     follows(lab, VIP, link_local=True)
+
+
+def test_follows_below_clsact(lab):
+    """As on kernels before 6.6."""
+    follows(lab, VIP, directory=False)
+    for device, hook in (("toC", "ingress"), ("toA", "egress")):
+        if "record" not in lab.on("D", "tc", "filter", "show", "dev", device, hook):
+            raise Failure("no filter at %s of %s" % (hook, device))
 
 
 def test_path_is_known_late(lab):
@@ -564,8 +573,7 @@ def test_restart(lab):
     """Records outlive the driver, also one that is killed and one that is not root."""
     lab.servers()
     os.chown(lab.folder, 65534, 65534)
-    directory = ("--directory", "/proc/self/fd/9")
-    driver = lab.record(*directory, user="65534")
+    driver = lab.record(user="65534")
     expect("warning", driver.lines[0], "warning ")
     client = lab.client(30)
     wanted = owners(client)
@@ -574,7 +582,7 @@ def test_restart(lab):
     lab.choose("EBA")
     expect_round(client, wanted)
     for more in ((), ("--flows-max", "1000"), ("--flows-max", "70000")):
-        driver = lab.drive(*directory, *more, user="65534")
+        driver = lab.drive(*DIRECTORY, *more, user="65534")
         expect("records " + " ".join(more), driver.flows(), records)
         expect("paths", len(driver.ask("paths")), 3)
         expect_round(client, wanted)
@@ -586,7 +594,7 @@ def test_restart(lab):
         lab.end(driver)
     other = lab.client(10)
     everything = owners(other)
-    driver = lab.drive(*directory, "--flows-max", "70000", user="65534")
+    driver = lab.drive(*DIRECTORY, "--flows-max", "70000", user="65534")
     expect("records", sum(driver.flows().values()), 40)
     expect("others", sum(everything.values()), 10)
     driver.tell("forget")
@@ -594,14 +602,17 @@ def test_restart(lab):
     for device in ("toC", "toA", "toW"):
         driver.tell("detach " + device)
         expect("qdisc", "clsact" in lab.on("D", "tc", "qdisc", "show", "dev", device), False)
+    lab.choose("A")
+    lab.send("syn", 10)
+    expect("recorded by nobody", sum(probation for _, probation in driver.sweep().values()), 0)
 
 
 def test_without_directory(lab):
     """Says what it costs; a directory that is no bpffs is as good as none."""
-    driver = lab.record(attach=False)
+    driver = lab.record(attach=False, directory=False)
     if "has no directory" not in driver.lines[0]:
         raise Failure(driver.lines[0])
-    driver = lab.record("--directory", "/tmp", attach=False)
+    driver = lab.record("--directory", "/tmp", attach=False, directory=False)
     if "not on a bpffs" not in driver.lines[0]:
         raise Failure(driver.lines[0])
 
