@@ -132,20 +132,42 @@ static struct paths_route route_of(const struct daemon *d, const struct in6_addr
 	return result;
 }
 
+static size_t other_directors(const struct daemon *d, struct in6_addr *out)
+{
+	size_t count = 0;
+
+	for (uint16_t id = 1; id <= d->owners.max; id++)
+		if (d->owners.table[id].used && d->owners.table[id].director)
+			out[count++] = d->owners.table[id].address;
+	return count;
+}
+
+static bool is_among(const struct in6_addr *list, size_t count, const struct in6_addr *address)
+{
+	for (size_t i = 0; i < count; i++)
+		if (address_equal(&list[i], address))
+			return true;
+	return false;
+}
+
+/* A path to another director is no path to a VIP. */
 static int update(struct daemon *d, bool settled)
 {
 	static struct paths_route vips[SETTINGS_VIPS_MAX], members[2 * REACH_MAX];
-	static struct in6_addr hosts[REACH_MAX];
+	static struct in6_addr hosts[REACH_MAX], directors[OWNER_MAX];
 	struct paths_view view = {.vips = vips, .members = members};
 	size_t count = members_routed(d, hosts, REACH_MAX);
+	size_t director_count = other_directors(d, directors);
 
 	for (size_t i = 0; i < d->director.routed_count; i++)
 		vips[view.vip_count++] = route_of(d, &d->director.routed[i]);
 	for (size_t i = 0; i < count; i++)
-		members[view.member_count++] = route_of(d, &hosts[i]);
+		if (!is_among(directors, director_count, &hosts[i]))
+			members[view.member_count++] = route_of(d, &hosts[i]);
 	/* Those that this host only believes in, since it was cut off. */
 	for (size_t i = 0; i < d->reach.count; i++)
-		if (!d->reach.hosts[i].routed)
+		if (!d->reach.hosts[i].routed &&
+		    !is_among(directors, director_count, &d->reach.hosts[i].address))
 			members[view.member_count++] =
 				(struct paths_route){.address = d->reach.hosts[i].address};
 	for (size_t i = 0; settled && i < view.member_count; i++)

@@ -139,9 +139,14 @@ static void add_new(struct daemon *d)
 
 	if (count > REACH_MAX)
 		count = REACH_MAX;
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
+		uint16_t id = OWNER_NONE;
+
 		if (!members[i].local && members[i].state != MEMBER_ROUTED)
-			members_owner(d, &members[i].address);
+			id = members_owner(d, &members[i].address);
+		if (id)
+			d->owners.table[id].director = members[i].director;
+	}
 }
 
 /* The ring or what it rests on changed. */

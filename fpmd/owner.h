@@ -11,7 +11,7 @@
 #include "fpmd/steer.h"
 
 #define OWNER_NONE 0
-#define OWNER_MAX  4095
+#define OWNER_MAX 4095
 /* Longer than a packet can stay inside a host. */
 #define OWNER_REST_MS 10000
 
@@ -21,6 +21,7 @@ struct owner {
 	bool ever;	      /* the address is that of its last user */
 	uint64_t released_ms; /* when it was given up */
 	uint64_t pins;	      /* how many pins point to it */
+	bool director;	      /* it says that it has no sessions of its own */
 	struct steering steering;
 };
 
@@ -33,12 +34,13 @@ struct owners {
 void owners_init(struct owners *owners, uint32_t mask);
 
 /*
- * The id of a member: the one that it has, the one that it had last, or one that rested long enough.
- * OWNER_NONE if all are in use or resting.
+ * The id of a member: the one that it has, the one that it had last, or one that rested long
+ * enough. OWNER_NONE if all are in use or resting.
  */
 uint16_t owner_retain(struct owners *owners, const struct in6_addr *address, uint64_t now_ms);
 
-/* Takes over an id that the kernel has. Returns 0, or -1 if the id is out of range or taken by another. */
+/* Takes over an id that the kernel has. Returns 0, or -1 if the id is out of range or taken by
+ * another. */
 int owner_adopt(struct owners *owners, uint16_t id, const struct in6_addr *address);
 
 /* The member is gone and has no pins any more. */

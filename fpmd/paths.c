@@ -350,9 +350,11 @@ static const struct paths_route *member_find(const struct paths_view *view,
 	return NULL;
 }
 
+/* The path's own way. One that failed has none: its next hop, if a route has it again, is another
+ * path. */
 static bool is_own(const struct path *path, const struct route_next_hop *hop)
 {
-	return address_equal(&hop->gateway, &path->now.hop.gateway) &&
+	return path->now.up && address_equal(&hop->gateway, &path->now.hop.gateway) &&
 	       !strcmp(hop->interface, path->now.hop.interface);
 }
 

@@ -32,7 +32,7 @@ struct paths_route {
 struct paths_view {
 	const struct paths_route *vips;
 	size_t vip_count;
-	const struct paths_route *members; /* all that have a route */
+	const struct paths_route *members; /* all that may have sessions and have a route */
 	size_t member_count;
 };
 

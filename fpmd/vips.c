@@ -222,6 +222,7 @@ int vips_apply(struct daemon *d, enum vips_reason reason, struct error *error)
 		changed |= vip->served != was_served;
 		more |= vip->served && !was_served;
 	}
+	directory_director_set(d->directory, routed_count && !served_count);
 	if (!changed && !moved)
 		return 0;
 	d->vips_due = true;

@@ -154,6 +154,19 @@ size_t directory_members(struct directory *directory, struct directory_member *o
 	return directory->members;
 }
 
+void directory_director_set(struct directory *directory, bool director)
+{
+	directory->member[0].director = director;
+}
+
+void memory_directory_director(struct directory *directory, const struct in6_addr *address)
+{
+	for (size_t i = 1; i < directory->members; i++)
+		if (address_equal(&directory->member[i].address, address))
+			directory->member[i].director = true;
+	event_active(directory->changed, EV_TIMEOUT, 1);
+}
+
 bool directory_is_member(struct directory *directory, const struct in6_addr *address)
 {
 	const struct directory_member *member = member_of(directory, address);

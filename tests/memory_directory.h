@@ -25,6 +25,9 @@ void memory_directory_release(struct directory *directory);
 void memory_directory_member(struct directory *directory, const struct in6_addr *address,
 			     enum directory_member_state state, uint64_t epoch);
 
+/* A member says that it is a director: calls members_changed from the event loop. */
+void memory_directory_director(struct directory *directory, const struct in6_addr *address);
+
 /* A member's negative acknowledgement; has_session of this host. Called at once. */
 void memory_directory_refused(struct directory *directory, const struct in6_addr *member,
 			      const struct flow *flow);

@@ -128,6 +128,12 @@ START_TEST(entries_there_and_back)
 	ck_assert_uint_eq(hello_back.known.epoch, 77);
 	ck_assert_uint_eq(hello_back.known.salt, 88);
 	ck_assert_uint_eq(hello_back.clock_ms, 99);
+	ck_assert(!hello_back.director);
+	hello.director = true;
+	hello_encode(&hello, wire);
+	ck_assert_int_eq(hello_decode(wire, &hello_back), 0);
+	ck_assert(hello_back.director);
+	ck_assert_uint_eq(hello_back.clock_ms, 99);
 	wire_write(wire + 28, RECORD_EPOCH_MAX, 8);
 	ck_assert_int_eq(hello_decode(wire, &hello_back), 0);
 	wire_write(wire + 28, RECORD_EPOCH_MAX + 1, 8);

@@ -45,6 +45,15 @@ static void routes(const char *vip, const char *first, const char *second)
 	run_ms(80);
 }
 
+/* What this host says of itself. */
+static bool says_director(void)
+{
+	struct directory_member self;
+
+	ck_assert_uint_ge(directory_members(d->directory, &self, 1), 1);
+	return self.director;
+}
+
 /* A director with two members. */
 static void begin_director(const char *vip_hops, const char *first, const char *second)
 {
@@ -100,12 +109,14 @@ START_TEST(a_prefix_with_a_route_out_of_here_is_routed)
 	begin_director("AB", "A", "B");
 	ck_assert(kernel_mock_routed(&vip));
 	ck_assert(!kernel_mock_vip(&vip));
+	ck_assert(says_director());
 	ck_assert_ptr_nonnull(path_of(A));
 	/* Its address comes here: it is served. */
 	kernel_mock_address(&vip, true);
 	kernel_mock_addresses_changed();
 	ck_assert(!kernel_mock_routed(&vip));
 	ck_assert(kernel_mock_vip(&vip));
+	ck_assert(!says_director());
 	/* And goes: the sessions first. */
 	kernel_mock_session_open(&flow);
 	kernel_mock_address(&vip, false);
@@ -201,6 +212,29 @@ START_TEST(paths_follow_the_routes)
 	routes("", "", "");
 	ck_assert_uint_eq(kernel_mock_path_changes(), b);
 	ck_assert_ptr_nonnull(path_of(B));
+	end();
+}
+END_TEST
+
+/* A leaf that lost its servers still leads to the other edge. */
+START_TEST(another_director_keeps_no_path_up)
+{
+	struct in6_addr other = unit_address("10.255.0.99");
+	uint16_t a;
+
+	begin_director("AB", "AB", "AB");
+	a = id_of(A);
+	route_send_via("10.255.0.99", "AB");
+	pass(1000);
+	memory_directory_member(d->directory, &other, MEMBER_IN_RING, 7);
+	run();
+	/* It may have sessions, for all that is known. */
+	routes("B", "B", "B");
+	ck_assert(kernel_mock_path(a)->up);
+	memory_directory_director(d->directory, &other);
+	run();
+	pass(1000);
+	ck_assert(!kernel_mock_path(a)->up);
 	end();
 }
 END_TEST
@@ -631,7 +665,7 @@ END_TEST
 
 UNIT_MAIN("director", a_prefix_with_a_route_out_of_here_is_routed,
 	  the_role_leaves_the_other_part_out, a_start_serves_nothing_that_is_not_here,
-	  paths_follow_the_routes, a_failure_acts_at_once,
+	  paths_follow_the_routes, another_director_keeps_no_path_up, a_failure_acts_at_once,
 	  what_the_kernel_does_not_take_is_told_again, ids_that_nobody_carries_are_free_again,
 	  a_full_table_is_said_once, too_few_ids_are_said,
 	  a_flow_on_a_shared_path_is_pinned_to_its_owner, many_are_pinned_at_once,

@@ -403,6 +403,41 @@ static uint64_t epoch_of_1(void)
 	return 0;
 }
 
+static bool is_director(size_t to, size_t number)
+{
+	struct directory_member members[NODES];
+	size_t count = directory_members(node[to].directory, members, NODES);
+
+	for (size_t i = 0; i < count; i++) {
+		if (address_equal(&members[i].address, &node[number].address))
+			return members[i].director;
+	}
+	return false;
+}
+
+/* With the next hello. */
+static void await_director(size_t to, size_t number, bool director)
+{
+	for (int i = 0; i < 300 && is_director(to, number) != director; i++)
+		turn(10);
+	ck_assert_int_eq(is_director(to, number), director);
+}
+
+START_TEST(a_director_says_so)
+{
+	setup();
+	ck_assert(!is_director(0, 1));
+	directory_director_set(node[1].directory, true);
+	await_director(0, 1, true);
+	ck_assert(!is_director(0, 0));
+	ck_assert(!is_director(0, 2));
+	ck_assert(is_director(1, 1));
+	directory_director_set(node[1].directory, false);
+	await_director(0, 1, false);
+	teardown();
+}
+END_TEST
+
 START_TEST(hosts_without_room_prove_nothing)
 {
 	static struct in6_addr hosts[MEMBERS_MAX + 100];
@@ -620,5 +655,5 @@ END_TEST
 
 UNIT_MAIN("onehop", three_members, a_record_alone_is_asked_for, all_sessions_of_a_member,
 	  the_newer_session_of_a_port_is_found, lost_member_is_in_doubt_first,
-	  no_routes_prove_nothing, hosts_without_room_prove_nothing, clock_went_back,
-	  the_clock_jumps_while_it_runs, started_with_any_clock, errors_name_cause)
+	  no_routes_prove_nothing, hosts_without_room_prove_nothing, a_director_says_so,
+	  clock_went_back, the_clock_jumps_while_it_runs, started_with_any_clock, errors_name_cause)

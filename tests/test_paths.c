@@ -454,6 +454,15 @@ START_TEST(backups)
 	ck_assert_uint_eq(kernel[a].backup_count, 1);
 	ck_assert_uint_eq(update(true), 0);
 	ck_assert_uint_eq(kernel[a].backup_count, 1);
+	/* Its flows are there when the next hop is back as another path, and the other one fails.
+	 */
+	routes("AC", "A", "C", NULL);
+	members[0].owner = false;
+	update(true);
+	expect(a, PATH_FAILED);
+	ck_assert_uint_eq(kernel[a].backup_count, 1);
+	ck_assert_str_eq(kernel[a].backup[0].interface, "upA");
+	ck_assert_uint_eq(kernel[offered('A')].backup_count, 0);
 	/* The only way has none. */
 	begin();
 	routes("A", "A", NULL, NULL);

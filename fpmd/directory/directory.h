@@ -56,6 +56,7 @@ struct directory_member {
 	uint64_t heard_ms_ago; /* since the last authenticated datagram; UINT64_MAX: never */
 	uint64_t records;      /* of this owner, in this host's store */
 	bool local;
+	bool director; /* it has no sessions of its own, as it said last; false while not known */
 };
 
 struct directory_handlers {
@@ -87,6 +88,10 @@ void directory_close(struct directory *directory);
 /* The hosts of the member range that the routing table reaches now, without this host. */
 void directory_reachable_set(struct directory *directory, const struct in6_addr *hosts,
 			     size_t count);
+
+/* Has this host no sessions of its own, now and as far as can be seen? The members are told with
+ * the next hello, within some seconds; they do not take its address for a way to VIPs then. */
+void directory_director_set(struct directory *directory, bool director);
 
 /* Up to *max* members, this host first; returns how many there are. */
 size_t directory_members(struct directory *directory, struct directory_member *out, size_t max);

@@ -361,6 +361,9 @@ static void on_proven(void *arg, uint16_t id, const struct transport_proof *proo
 		onehop_pump_soon(directory);
 	}
 	changed = member_set_proven(&directory->members, id, proof->epoch, now_ms);
+	if (directory->members.member[id].director != proof->director)
+		changed |= MEMBER_CHANGED_STATE;
+	directory->members.member[id].director = proof->director;
 	if (changed & MEMBER_CHANGED_RING)
 		log_info("directory: member %s joins the ring",
 			 address_text(&directory->members.member[id].address, text));
@@ -539,6 +542,7 @@ size_t directory_members(struct directory *directory, struct directory_member *o
 				.address = member->address,
 				.epoch = member->epoch,
 				.local = id == MEMBER_LOCAL,
+				.director = member->director,
 			};
 			out[count].state = member->silent   ? MEMBER_SILENT
 					   : member->proven ? MEMBER_IN_RING
@@ -555,6 +559,12 @@ size_t directory_members(struct directory *directory, struct directory_member *o
 		count++;
 	}
 	return count;
+}
+
+void directory_director_set(struct directory *directory, bool director)
+{
+	directory->members.member[MEMBER_LOCAL].director = director;
+	transport_director_set(directory->transport, director);
 }
 
 bool directory_warning(struct directory *directory, struct error *warning)

@@ -27,7 +27,7 @@
  * never wait: they are as few as what they answer.)
  */
 #define WINDOW_CREDIT_MAX 2048 /* turns of the loop that may send at once */
-#define WINDOW_CREDIT_MS 50   /* one more in so many ms */
+#define WINDOW_CREDIT_MS 50    /* one more in so many ms */
 
 union socket_address {
 	struct sockaddr any;
@@ -54,6 +54,7 @@ struct transport {
 	const struct member_set *members;
 	const struct group_clock *clock;
 	struct boot boot;
+	bool director;
 	struct transport_handlers handlers;
 	void *arg;
 	struct peer *peer[MEMBERS_MAX];
@@ -283,12 +284,18 @@ static void send_hello(struct transport *transport, struct peer *peer, uint8_t t
 	struct hello hello = {
 		.known = peer->boot,
 		.clock_ms = group_clock_own(transport->clock, clock_ms()),
+		.director = transport->director,
 	};
 
 	memcpy(hello.challenge, challenge, CHALLENGE_SIZE);
 	wire_write(body, 1, DATAGRAM_COUNT_SIZE);
 	hello_encode(&hello, body + DATAGRAM_COUNT_SIZE);
 	queue_datagram(transport, peer, type, body, sizeof(body));
+}
+
+void transport_director_set(struct transport *transport, bool director)
+{
+	transport->director = director;
 }
 
 void transport_tick(struct transport *transport, uint64_t now_ms)
@@ -317,6 +324,7 @@ static void take_hello_answer(struct transport *transport, uint16_t member, stru
 	struct transport_proof proof = {
 		.epoch = header->boot.epoch,
 		.clock_ms = answer->clock_ms,
+		.director = answer->director,
 	};
 	enum peer_answer status =
 		peer_prove(peer, header->boot, answer->challenge, header->counter, &proof.asked_ms);

@@ -25,6 +25,7 @@ struct transport_proof {
 	bool restarted;	   /* in another boot than before */
 	uint64_t clock_ms; /* what it said that the time is, ms since 1970, ... */
 	uint64_t asked_ms; /* ... between this moment, monotonic, and now */
+	bool director;	   /* it has no sessions of its own */
 };
 
 struct transport_handlers {
@@ -70,6 +71,9 @@ void transport_set_boot(struct transport *transport, struct boot boot);
  */
 void transport_send(struct transport *transport, uint16_t member, uint8_t type,
 		    const uint8_t *entry);
+
+/* What our hellos say of this host, see struct hello; false at first. */
+void transport_director_set(struct transport *transport, bool director);
 
 /* Sends the hellos that are due; to be called every 100 ms or more often. */
 void transport_tick(struct transport *transport, uint64_t now_ms);
