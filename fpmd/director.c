@@ -240,13 +240,40 @@ static void tell(struct daemon *d)
 		director_path_failed(d, telling.failed_paths[i]);
 }
 
+/* The configuration leaves the director out: its paths go at once, whatever flows they had. */
+static void forget_paths(struct daemon *d)
+{
+	struct paths *paths = &d->director.paths;
+	struct error error;
+
+	for (uint16_t id = 1; id <= paths->max; id++)
+		if (path_find(paths, id) && kernel_path_remove(d->kernel, id, &error)) {
+			d->director.untold = true;
+			d->director.tell_ms = clock_ms();
+			daemon_problem(d, PROBLEM_PATHS, "paths: %s; tried again every %d s",
+				       error.text, TELL_AGAIN_MS / 1000);
+			return;
+		}
+	daemon_problem(d, PROBLEM_PATHS, NULL);
+	daemon_problem(d, PROBLEM_PATH_IDS, NULL);
+	d->director.untold = false;
+	paths_clear(paths);
+	paths_init(paths, d->settings.mark_path_mask);
+	log_info("paths: all are gone, this host directs no prefix any more");
+}
+
 static void look(struct daemon *d, bool settled)
 {
 	struct director *director = &d->director;
 
-	if (!daemon_running(d) || !d->replayed || !director_is_possible(&d->settings) ||
+	if (!daemon_running(d) || !d->replayed ||
 	    (!director->routed_count && !director->paths.count))
 		return;
+	if (!director_is_possible(&d->settings)) {
+		if (director->paths.count)
+			forget_paths(d);
+		return;
+	}
 	if (update(d, settled)) {
 		log_error("paths: no memory for a change of routes");
 		return;
@@ -386,7 +413,7 @@ void director_tick(struct daemon *d)
 	if (paths_thaw_is_due(&director->paths, now))
 		look(d, true);
 	else if (director->untold && now >= director->tell_ms + TELL_AGAIN_MS)
-		tell(d);
+		director_is_possible(&d->settings) ? tell(d) : forget_paths(d);
 	if (!director->sweeping && now >= director->swept_ms + sweep_interval_ms(d))
 		sweep(d);
 	director_flows_tick(d);

@@ -163,6 +163,35 @@ START_TEST(the_role_leaves_the_other_part_out)
 END_TEST
 
 /* A local route for a moment would answer its clients with resets. */
+START_TEST(a_role_that_leaves_the_director_out_takes_its_paths)
+{
+	uint16_t a;
+
+	begin_director("AB", "A", "B");
+	a = id_of(A);
+	config.role = HOLDFAST__ROLE__ROLE_SERVER;
+	kernel_mock_fail_paths("no such device");
+	config_send();
+	pass(REACH_SETTLE_MS);
+	zebra_read();
+	ck_assert_ptr_nonnull(
+		strstr(status_text, "paths: no such device; tried again every 1 s\n"));
+	ck_assert_ptr_nonnull(kernel_mock_path(a));
+	kernel_mock_fail_paths(NULL);
+	pass(2000);
+	zebra_read();
+	ck_assert_str_eq(status_text, "");
+	ck_assert_ptr_null(kernel_mock_path(a));
+	ck_assert_uint_eq(d->director.paths.count, 0);
+	config.role = HOLDFAST__ROLE__ROLE_AUTO;
+	config_send();
+	pass(REACH_SETTLE_MS);
+	ck_assert(kernel_mock_path(id_of(A))->up);
+	ck_assert(kernel_mock_path(id_of(B))->offered);
+	end();
+}
+END_TEST
+
 START_TEST(a_start_serves_nothing_that_is_not_here)
 {
 	struct in6_addr vip = unit_address(VIP);
@@ -670,8 +699,9 @@ START_TEST(a_restart_takes_over)
 END_TEST
 
 UNIT_MAIN("director", a_prefix_with_a_route_out_of_here_is_routed,
-	  the_role_leaves_the_other_part_out, a_start_serves_nothing_that_is_not_here,
-	  paths_follow_the_routes, another_director_keeps_no_path_up, a_failure_acts_at_once,
+	  the_role_leaves_the_other_part_out, a_role_that_leaves_the_director_out_takes_its_paths,
+	  a_start_serves_nothing_that_is_not_here, paths_follow_the_routes,
+	  another_director_keeps_no_path_up, a_failure_acts_at_once,
 	  what_the_kernel_does_not_take_is_told_again, ids_that_nobody_carries_are_free_again,
 	  a_full_table_is_said_once, too_few_ids_are_said,
 	  a_flow_on_a_shared_path_is_pinned_to_its_owner, many_are_pinned_at_once,
