@@ -55,7 +55,6 @@ DIRECTOR_ROW = {
     ("director-add-servers", {"left_by_two_paths": 1}, "1 flows left by two paths"),
     ("director-add-servers", {"retransmits": 1}, "1 retransmissions, 0 without events"),
     ("director-reorder-servers", {"left_by_two_paths": 1}, None),
-    ("director-reorder-servers", {"p99_stall_ms": 50.0}, "p99 of the stall is 50.0 ms"),
     ("director-path-loss-servers", {"moved_places": 1, "retransmits": 9, "most_retransmits": 1}, None),
     ("director-path-loss-servers", {"most_retransmits": 2}, "up to 2 retransmissions a session"),
 ])  # fmt: skip
