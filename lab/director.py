@@ -41,8 +41,19 @@ class DirectorScenario(Scenario):
 
 class Nothing(DirectorScenario):
     name = "director-none"
-    title = "no event"
+    title = "no event; all sessions are recorded, their owners are known where a path leads to several"
     quiet = True
+
+    def prepare(self, stage):
+        self.before = recorded(stage)
+
+    def act(self, stage):
+        stage.pause(1.0)
+        if stage.holdfast:
+            flows, owners = (now - before for now, before in zip(recorded(stage), self.before))
+            several = stage.options.sessions if stage.topology.way_role == director_topology.LEAF else 0
+            stage.expect(flows == stage.options.sessions, f"{flows} of {stage.options.sessions} flows were recorded")
+            stage.expect(owners == several, f"the owners of {owners} of {several} flows are known")
 
 
 class Add(DirectorScenario):
@@ -279,6 +290,14 @@ class ShortTimers(DirectorScenario):
             stage.holdfast.set_timers(stage.network, stage.lab.timers)
 
 
+def recorded(stage):
+    """How many flows the director has recorded, and for how many it has put their owner down."""
+    if not stage.holdfast:
+        return 0, 0
+    answer = stage.holdfast.show(stage.network, stage.topology.director, "counters")
+    return answer["kernel"]["flowsRecorded"], answer["fpmd"]["flowPins"]
+
+
 def cut_some(stage):
     """A link of the director to one of the VIP's next hops loses its carrier. Returns the far end, which was cut."""
     interface = stage.chance.choice([hop for hop, _ in stage.network.vip_route(stage.topology.director)])
@@ -302,12 +321,28 @@ _KINDS = {
 }
 
 
+# The quick form plays each of them somewhere.
+_QUICK = {
+    director_topology.Leaves: (Add, Drain, PathLossStopped, PathLossRemote, Takeover),
+    director_topology.Servers: (Weights,),
+    director_topology.Unnumbered: (PathLoss, Reorder),
+}
+_QUICK_COMPARED = {director_topology.Leaves: (Drain,)}
+
+
+def _quick_modes(scenario, kind):
+    if scenario in _QUICK_COMPARED.get(kind, ()):
+        return scenario.modes
+    return ("holdfast",) if scenario in _QUICK[kind] else ()
+
+
 def _on(scenario, kind):
     return type(f"{scenario.__name__}{kind.__name__}", (scenario,), {
         "family": scenario.name,
         "name": f"{scenario.name}-{kind.name}",
         "title": f"{scenario.title} ({kind.title})",
         "where": kind,
+        "quick_modes": _quick_modes(scenario, kind),
     })  # fmt: skip
 
 

@@ -20,7 +20,7 @@ CONFTEST = sys.modules["conftest"]
 TOP = pathlib.Path(CONFTEST.TOP)
 sys.path.insert(0, CONFTEST.TOP)
 
-from lab import director_topology, judge, run, scenarios, suite, topology  # noqa: E402
+from lab import director, director_topology, judge, run, scenarios, suite, topology  # noqa: E402
 from lab.holdfast import Holdfast  # noqa: E402
 
 ROW = {
@@ -78,6 +78,8 @@ def test_the_quick_form_plays_less():
     assert list(everything) == suite.ORDER
     assert all(set(modes) <= set(everything[one]) for one, modes in quick.items())
     assert sum(map(len, quick.values())) < sum(map(len, everything.values()))
+    directors = {one.family for one, modes in quick.items() if one.director and "holdfast" in modes}
+    assert directors == set(director.FAMILIES) - {"director-fpmd-kill", "director-short-timers"}
     assert suite.choose(["director-add"], quick=True) == suite.choose(["director-add"])
     for one, modes in quick.items():
         [first] = [other for other in quick if other.quiet and other.where is one.where]
