@@ -1,183 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "fpmd/paths.h"
+#include "fpmd/paths_compare.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <utlist.h>
-
-#define FAMILIES 2
-
-/* Compared and hashed as bytes: always start from zero. */
-struct hop_key {
-	struct in6_addr gateway;
-	char interface[KERNEL_INTERFACE_SIZE];
-};
-
-/* A next hop, and what the routes say of it; made for one comparison. */
-struct hop {
-	struct hop_key key;
-	bool alive; /* a route has it */
-	struct {
-		uint16_t vips;
-		uint32_t weight;
-		size_t members;			  /* of this family that it leads to */
-		const struct paths_route *member; /* the last of them */
-		struct path *paths;		  /* that are up */
-		bool seen, wanted;
-	} family[FAMILIES];
-	UT_hash_handle hh;
-};
-
-struct comparison {
-	struct hop *hops;
-	const struct paths_view *view;
-	bool vip_has_hops[FAMILIES];
-	bool any;
-};
-
-static int family_index(const struct in6_addr *address)
-{
-	return address_is_ipv4(address) ? 0 : 1;
-}
-
-static int path_family(const struct path *path)
-{
-	return path->now.family == AF_INET ? 0 : 1;
-}
-
-/* Behind the name is nothing but zeros. */
-static void interface_copy(char to[KERNEL_INTERFACE_SIZE], const char *name)
-{
-	memset(to, 0, KERNEL_INTERFACE_SIZE);
-	memcpy(to, name, strnlen(name, KERNEL_INTERFACE_SIZE - 1));
-}
-
-static struct hop_key hop_key(const struct in6_addr *gateway, const char *interface)
-{
-	struct hop_key key = {.gateway = *gateway};
-
-	interface_copy(key.interface, interface);
-	return key;
-}
-
-static struct hop *hop_find(const struct comparison *c, const struct hop_key *key)
-{
-	struct hop *hop;
-
-	HASH_FIND(hh, c->hops, key, sizeof(*key), hop);
-	return hop;
-}
-
-static struct hop *hop_get(struct comparison *c, const struct hop_key *key)
-{
-	struct hop *hop = hop_find(c, key);
-
-	if (hop)
-		return hop;
-	hop = calloc(1, sizeof(*hop));
-	if (!hop)
-		return NULL;
-	hop->key = *key;
-	HASH_ADD(hh, c->hops, key, sizeof(hop->key), hop);
-	return hop;
-}
-
-static void comparison_free(struct comparison *c)
-{
-	struct hop *hop, *next;
-
-	HASH_ITER (hh, c->hops, hop, next) {
-		HASH_DEL(c->hops, hop);
-		free(hop);
-	}
-}
-
-static bool usable(const struct route_next_hop *hop)
-{
-	return !IN6_IS_ADDR_UNSPECIFIED(&hop->gateway) && hop->interface[0];
-}
-
-static int read_vips(struct comparison *c)
-{
-	for (size_t i = 0; i < c->view->vip_count; i++) {
-		const struct paths_route *vip = &c->view->vips[i];
-		int family = family_index(&vip->address);
-
-		for (size_t j = 0; j < vip->hop_count; j++) {
-			struct hop_key key = hop_key(&vip->hops[j].gateway, vip->hops[j].interface);
-			struct hop *hop;
-
-			if (!usable(&vip->hops[j]))
-				continue;
-			hop = hop_get(c, &key);
-			if (!hop)
-				return -1;
-			hop->alive = c->any = c->vip_has_hops[family] = true;
-			if (!hop->family[family].vips++)
-				hop->family[family].weight = vip->hops[j].weight;
-		}
-	}
-	return 0;
-}
-
-static int read_paths(struct comparison *c, const struct paths *paths)
-{
-	for (unsigned int id = 1; id <= paths->max; id++) {
-		struct path *path = paths->table[id];
-		struct hop_key key;
-		struct hop *hop;
-
-		if (!path)
-			continue;
-		key = hop_key(&path->now.hop.gateway, path->now.hop.interface);
-		hop = hop_get(c, &key);
-		if (!hop)
-			return -1;
-		if (path->now.up)
-			LL_PREPEND(hop->family[path_family(path)].paths, path);
-	}
-	return 0;
-}
-
-static void read_members(struct comparison *c)
-{
-	for (size_t i = 0; i < c->view->member_count; i++) {
-		const struct paths_route *member = &c->view->members[i];
-		int family = family_index(&member->address);
-
-		c->any |= member->hop_count > 0;
-		for (size_t j = 0; j < member->hop_count; j++) {
-			struct hop_key key =
-				hop_key(&member->hops[j].gateway, member->hops[j].interface);
-			struct hop *hop = hop_find(c, &key);
-
-			if (!hop)
-				continue;
-			hop->alive = true;
-			if (hop->family[family].member == member)
-				continue;
-			hop->family[family].member = member;
-			hop->family[family].members++;
-		}
-	}
-}
-
-static int compare(struct comparison *c, const struct paths *paths)
-{
-	if (read_vips(c) || read_paths(c, paths)) {
-		comparison_free(c);
-		return -1;
-	}
-	read_members(c);
-	return 0;
-}
 
 static struct hop *hop_of(const struct comparison *c, const struct path *path)
 {
-	struct hop_key key = hop_key(&path->now.hop.gateway, path->now.hop.interface);
-
-	return hop_find(c, &key);
+	return comparison_hop(c, &path->now.hop.gateway, path->now.hop.interface);
 }
 
 static void path_drop(struct paths *paths, uint16_t id)
@@ -341,15 +171,6 @@ static void leave(struct paths *paths, struct path *path, const struct hop *hop,
 	}
 }
 
-static const struct paths_route *member_find(const struct paths_view *view,
-					     const struct in6_addr *address)
-{
-	for (size_t i = 0; i < view->member_count; i++)
-		if (address_equal(&view->members[i].address, address))
-			return &view->members[i];
-	return NULL;
-}
-
 /* The path's own way. One that failed has none: its next hop, if a route has it again, is another
  * path. */
 static bool is_own(const struct path *path, const struct route_next_hop *hop)
@@ -377,7 +198,7 @@ static void set_backup(struct path *path, const struct paths_route *member)
 	for (size_t i = 0; i < member->hop_count; i++) {
 		struct kernel_next_hop *backup = &now->backup[now->backup_count];
 
-		if (!usable(&member->hops[i]) || is_own(path, &member->hops[i]))
+		if (!hop_is_usable(&member->hops[i]) || is_own(path, &member->hops[i]))
 			continue;
 		backup->gateway = member->hops[i].gateway;
 		interface_copy(backup->interface, member->hops[i].interface);
@@ -386,7 +207,7 @@ static void set_backup(struct path *path, const struct paths_route *member)
 	}
 }
 
-static void set_backups(struct paths *paths, const struct paths_view *view)
+static void set_backups(struct paths *paths, const struct comparison *c)
 {
 	for (unsigned int id = 1; id <= paths->max; id++) {
 		struct path *path = paths->table[id];
@@ -394,7 +215,7 @@ static void set_backups(struct paths *paths, const struct paths_view *view)
 
 		if (!path || path->now.shared)
 			continue;
-		member = member_find(view, &path->now.member);
+		member = comparison_member(c, &path->now.member);
 		if (!member && path->state == PATH_FAILED)
 			path_drop(paths, path->now.id); /* its flows are, too */
 		else
@@ -410,8 +231,8 @@ static void make_wanted(struct paths *paths, const struct comparison *c, uint64_
 		int family = family_index(&vip->address);
 
 		for (size_t j = 0; j < vip->hop_count; j++) {
-			struct hop_key key = hop_key(&vip->hops[j].gateway, vip->hops[j].interface);
-			struct hop *hop = hop_find(c, &key);
+			struct hop *hop =
+				comparison_hop(c, &vip->hops[j].gateway, vip->hops[j].interface);
 
 			if (!hop || !hop->family[family].wanted)
 				continue;
@@ -461,7 +282,7 @@ static void settle(struct paths *paths, struct comparison *c, uint64_t now_ms)
 			if (hop->family[family].vips && !hop->family[family].seen)
 				use(hop, family, now_ms);
 	make_wanted(paths, c, now_ms);
-	set_backups(paths, c->view);
+	set_backups(paths, c);
 	if (now_ms >= paths->thaw_ms) {
 		paths->thaw_ms = 0;
 		paths->adopted = false;
@@ -482,9 +303,9 @@ static void fail_lost(struct paths *paths, const struct comparison *c, uint64_t 
 
 int paths_update(struct paths *paths, const struct paths_view *view, bool settled, uint64_t now_ms)
 {
-	struct comparison c = {.view = view};
+	struct comparison c;
 
-	if (compare(&c, paths))
+	if (comparison_make(&c, paths, view))
 		return -1;
 	if (c.any && settled)
 		settle(paths, &c, now_ms);

@@ -18,6 +18,8 @@ char path[64];
 static char folder[] = "/tmp/test_daemon.XXXXXX";
 int zebra = -1;
 static uint64_t later_ms;
+static bool stopped;
+static struct timespec stopped_at;
 
 int __real_clock_gettime(clockid_t clock, struct timespec *now);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
@@ -25,6 +27,8 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
 {
 	int status = __real_clock_gettime(clock, now);
 
+	if (stopped && clock == CLOCK_MONOTONIC)
+		*now = stopped_at;
 	now->tv_sec += (time_t)(later_ms / 1000);
 	now->tv_nsec += (long)(later_ms % 1000) * 1000000;
 	if (now->tv_nsec >= 1000000000) {
@@ -32,6 +36,12 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
 		now->tv_nsec -= 1000000000;
 	}
 	return status;
+}
+
+void clock_stop(void)
+{
+	__real_clock_gettime(CLOCK_MONOTONIC, &stopped_at);
+	stopped = true;
 }
 
 /* The loop runs for a moment. */

@@ -36,6 +36,8 @@ void end(void);
 void run(void);
 void run_ms(unsigned int ms);
 void pass(uint64_t ms);
+/* From now on only pass() lets time go by. */
+void clock_stop(void);
 
 void zebra_connect(void);
 void zebra_write(const void *bytes, size_t size);

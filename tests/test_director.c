@@ -70,6 +70,7 @@ static void begin_director(const char *vip_hops, const char *first, const char *
 	route_send_via(VIP, vip_hops);
 	run();
 	pass(REACH_LEARN_MS);
+	clock_stop();
 }
 
 static void flow_event(uint16_t port, uint16_t recorded, enum kernel_flow_event event)
@@ -410,6 +411,17 @@ START_TEST(a_flow_on_a_shared_path_is_pinned_to_its_owner)
 	flow_began(1, id_of(A));
 	flow_event(1, id_of(A), KERNEL_FLOW_ENDED);
 	memory_directory_release(d->directory);
+	run();
+	ck_assert_uint_eq(raw_pin(1), 0);
+	/* It begins anew while it is asked for: what is answered may be another's. */
+	memory_directory_hold(d->directory);
+	flow_began(1, id_of(A));
+	flow_began(1, id_of(B));
+	ck_assert_uint_eq(d->counters.flow_lookups, 4);
+	memory_directory_release(d->directory);
+	run();
+	ck_assert_uint_eq(d->counters.flow_lookups, 5);
+	flow_event(1, id_of(B), KERNEL_FLOW_ENDED);
 	run();
 	ck_assert_uint_eq(raw_pin(1), 0);
 	/* The owner says that it ended. */
