@@ -13,14 +13,14 @@
 
 static void show_all(void)
 {
-	for (uint32_t topic = 0; topic < 6; topic++) {
+	for (uint32_t topic = 0; topic < 7; topic++) {
 		json_object *root = show_json(topic);
 
 		ck_assert(json_object_is_type(root, json_type_object));
 		json_object_put(root);
 		ck_assert_uint_gt(strlen(show(topic, false)), 10);
 	}
-	ck_assert_ptr_nonnull(strstr(show(6, true), "does not know this topic"));
+	ck_assert_ptr_nonnull(strstr(show(7, true), "does not know this topic"));
 	ck_assert_ptr_nonnull(strstr(show(0x7fffffff, false), "does not know this topic"));
 }
 
