@@ -349,7 +349,8 @@ void director_work(evutil_socket_t fd, short what, void *arg)
 	flush_ended(d);
 	flush_found(d);
 	ask_for_due(d);
-	if (what)
+	/* Those that are known to need it come first: to read all takes its time. */
+	if (what && !d->director.pendings.count[PENDING_URGENT])
 		read_due(d);
 }
 

@@ -141,9 +141,14 @@ void sessions_lost(void *arg)
 int sessions_has(void *arg, const struct flow *flow)
 {
 	struct daemon *d = arg;
+	const struct vip *vip;
 	int known;
 
 	if (!daemon_running(d) || !settings_is_vip(&d->settings, &flow->vip))
+		return 0;
+	/* A director is asked for many flows, and has none of them. */
+	vip = vips_find(d, &flow->vip);
+	if (vip && vip->routed && !vip->served)
 		return 0;
 	known = kernel_session_known(d->kernel, flow);
 	return known < 0 ? -1 : known == 1;

@@ -545,6 +545,40 @@ START_TEST(a_withdrawn_path_hurries_its_flows)
 }
 END_TEST
 
+/* To read all flows takes its time. */
+START_TEST(those_that_nobody_told_of_come_last)
+{
+	struct flow untold = unit_flow(2);
+	uint16_t a;
+
+	begin_director("AB", "AB", "AB");
+	a = id_of(A);
+	answer(1, DIRECTORY_FOUND, OWNER_2);
+	answer(2, DIRECTORY_FOUND, OWNER_2);
+	kernel_mock_flow_put(&untold, a);
+	flow_event(1, a, KERNEL_FLOW_BEGAN);
+	memory_directory_hold(d->directory);
+	routes("B", "B", "B");
+	ck_assert_uint_eq(memory_directory_record_gets(d->directory), 1);
+	memory_directory_release(d->directory);
+	run();
+	ck_assert_uint_eq(raw_pin(1), owner_id(OWNER_2));
+	ck_assert_uint_eq(raw_pin(2), owner_id(OWNER_2));
+	end();
+}
+END_TEST
+
+START_TEST(a_director_has_no_sessions)
+{
+	struct flow flow = unit_flow(1);
+
+	begin_director("AB", "AB", "AB");
+	kernel_mock_fail_sessions(-EIO);
+	ck_assert_int_eq(sessions_has(d, &flow), 0);
+	end();
+}
+END_TEST
+
 START_TEST(nobody_knows_it)
 {
 	begin_director("AB", "AB", "AB");
@@ -710,8 +744,9 @@ START_TEST(a_restart_takes_over)
 }
 END_TEST
 
-UNIT_MAIN("director", a_prefix_with_a_route_out_of_here_is_routed,
-	  the_role_leaves_the_other_part_out, a_role_that_leaves_the_director_out_takes_its_paths,
+UNIT_MAIN("director", those_that_nobody_told_of_come_last, a_director_has_no_sessions,
+	  a_prefix_with_a_route_out_of_here_is_routed, the_role_leaves_the_other_part_out,
+	  a_role_that_leaves_the_director_out_takes_its_paths,
 	  a_start_serves_nothing_that_is_not_here, paths_follow_the_routes,
 	  another_director_keeps_no_path_up, a_failure_acts_at_once,
 	  what_the_kernel_does_not_take_is_told_again, ids_that_nobody_carries_are_free_again,

@@ -489,6 +489,15 @@ START_TEST(a_record_alone_is_asked_for)
 	ck_assert_uint_eq(results, 1);
 	ck_assert_int_eq(result.answer, DIRECTORY_FOUND);
 	ck_assert(address_equal(&result.owner, &node[1].address));
+	/* It waits for no network: no segment waits for it. */
+	for (int i = 0; i < MEMBERS_MAX; i++)
+		node[0].directory->settle_us[i] = UINT64_MAX;
+	ck_assert_int_eq(directory_get_record(node[0].directory, &known, 500, on_result, NULL), 0);
+	for (int i = 0; i < 20 && results < 2; i++)
+		turn(10);
+	ck_assert_uint_eq(results, 2);
+	ck_assert_int_eq(result.answer, DIRECTORY_FOUND);
+	results = 1;
 	for (uint16_t port = 2000; port < 2100; port++) {
 		unknown.client_port = port;
 		ck_assert_int_eq(

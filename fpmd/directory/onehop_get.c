@@ -180,11 +180,12 @@ static bool advance(struct pending *pending)
 			.members = directory->members.count,
 			.incomplete = incomplete(directory, now_us / 1000),
 			.too_many = pending->record_only || directory->ask_all_left < ask_all_cost,
-			.settle_us = directory->settle_us,
+			/* No segment waits for it. */
+			.settle_us = pending->record_only ? NULL : directory->settle_us,
 		};
 
 		lookup_next(&pending->lookup, &view, now_us, &step);
-		if (step.unheard >= 0)
+		if (step.unheard >= 0 && !pending->record_only)
 			directory->settle_us[step.unheard] = now_us + LOOKUP_SETTLE_US;
 		directory->ask_all_left -= step.asks_all ? ask_all_cost : 0;
 		if (step.done) {
