@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""tools/bench director: its sections, and what is expected of them. Each section can be run alone."""
+
+import bench_conntrackd
+import bench_failover
+import bench_rates
+from bench_site import LEAVES, SERVERS
+
+# figure -> (key, most or least, target). What has no entry is for information.
+TARGETS = {
+    "forwarding_servers_100000": ("ratio", "at most", 1.10),
+    "forwarding_leaves_100000": ("ratio", "at most", 1.10),
+    **{f"connections_{SERVERS}_{size}": ("ratio", "at least", 0.95) for size in bench_rates.SIZES},
+    **{f"connections_{LEAVES}_{size}": ("ratio", "at least", 0.95) for size in bench_rates.SIZES},
+    "withdrawal_owners_known": ("last_wrong_ms", "at most", 50),
+    "withdrawal_owners_unknown": ("last_wrong_ms", "at most", 500),
+    "conntrackd": ("ratio", "at most", 0.1),
+}
+
+
+def rates(kind, wanted):
+    def section(folder, quick):
+        sizes = bench_rates.SIZES[:2] if quick else bench_rates.SIZES
+        yield from bench_rates.measure(kind, folder, sizes, 5 if quick else bench_rates.ROUNDS, wanted)
+
+    return section
+
+
+def withdrawal(folder, quick):
+    yield from bench_failover.measure(folder, 1 if quick else bench_failover.ROUNDS)
+
+
+def conntrackd(folder, quick):
+    yield "conntrackd", bench_conntrackd.measure(folder, 3 if quick else bench_conntrackd.ROUNDS)
+
+
+SECTIONS = {
+    SERVERS: rates(SERVERS, ("forwarding", "connections")),
+    LEAVES: rates(LEAVES, ("forwarding", "connections")),
+    "withdrawal": withdrawal,
+    "conntrackd": conntrackd,
+}
+
+
+def verdict(name, figures):
+    """None without a target, else (whether it is met, text)."""
+    if name not in TARGETS:
+        return None
+    key, direction, limit = TARGETS[name]
+    met = figures[key] <= limit if direction == "at most" else figures[key] >= limit
+    return met, f"{key} {figures[key]}, target {direction} {limit}: {'met' if met else 'MISSED'}"
+
+
+def measure(folder, only, quick):
+    """Prints figures as they come; returns {name: figures}."""
+    made = {}
+    for section in only or SECTIONS:
+        for name, figures in SECTIONS[section](folder, quick):
+            made[name] = figures
+            print(f"{name}:", ", ".join(f"{key} {value}" for key, value in figures.items()), flush=True)
+    print()
+    for name, figures in made.items():
+        if said := verdict(name, figures):
+            print(f"{name}: {said[1]}")
+    return made

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a director costs with many flows: forwarding, connections a second and memory, against a host with the same
+routes and without Holdfast, in turns.
+
+Forwarding: CPU time of a packet, from the director's device that it comes by to the hub's. One CPU does all of it: the
+sender's, in softirqs. What the sender and a pair of veths cost without any director is measured in the same rounds, and
+taken off. Packets go round all flows, so that the next packet of a flow comes as late as possible. The ratio that counts
+is that of the medians; *noise* is the second half of the rounds without Holdfast against the first.
+"""
+
+import pathlib
+import statistics
+import time
+
+import bench_site
+from bench_site import FIRST_CONNECTION, LEAVES, SENDER_CPU, SERVERS, Site, program, wait
+
+SIZES = (1000, 100000, 1000000)
+ROUNDS = 7
+FORWARD_MS = 400
+CONNECT_MS = 1000
+CONNECT_AHEAD = 64
+CONNECTIONS_A_ROUND = 60000
+MOST_LOST = 0.001
+
+
+def softirq_daemon_us():
+    """CPU time of the sender's CPU's ksoftirqd, which helps when there is too much."""
+    for path in pathlib.Path("/proc").glob("[0-9]*/comm"):
+        try:
+            if path.read_text().strip() == f"ksoftirqd/{SENDER_CPU}":
+                return int((path.parent / "schedstat").read_text().split()[0]) // 1000
+        except OSError:
+            continue
+    raise RuntimeError("no ksoftirqd")
+
+
+def kernel_bytes():
+    """Memory that the kernel uses for tables of all kinds."""
+    values = {}
+    for line in pathlib.Path("/proc/meminfo").read_text().splitlines():
+        name, _, rest = line.partition(":")
+        values[name] = int(rest.split()[0]) * 1024
+    return sum(values[name] for name in ("Slab", "VmallocUsed", "Percpu"))
+
+
+class Host:
+    """A site with the programs that measure it."""
+
+    def __init__(self, kind, holdfast, key_file):
+        self.site = Site(kind, holdfast, key_file)
+        try:
+            self.sender = self.site.sender()
+            self.floor = self.site.sender("floor", ("floor", "floor"))
+            self.server = self.site.start("hub", program("connect_rate"), "serve")
+            self.client = self.site.start("client", program("connect_rate"), str(CONNECT_AHEAD))
+        except BaseException:
+            self.site.close()
+            raise
+        self.flows = 0
+        self.next_connection = FIRST_CONNECTION
+
+    def grow(self, count):
+        """So many flows in all are recorded, and if that takes owners, those are known."""
+        more = count - self.flows
+        if self.site.members:
+            self.site.publish(self.flows, more)
+        self.site.open_flows(self.sender, self.flows, more)
+        self.flows = count
+        if self.site.members:
+            wait(f"not all of {count} flows are pinned", lambda: self.site.pins() >= count, 120)
+
+    def forward(self):
+        """ns of CPU for each packet, the sender's own included."""
+        before = self.site.received()
+        return self._send(self.sender, lambda: self.site.received() - before)
+
+    def send_only(self):
+        return self._send(self.floor, None)
+
+    def _send(self, sender, arrived):
+        helper = softirq_daemon_us()
+        answer = sender.numbers(f"send 0 {self.flows} 0 {FORWARD_MS}")
+        helper = softirq_daemon_us() - helper
+        if arrived and arrived() < answer["packets"] * (1 - MOST_LOST):
+            raise RuntimeError(f"{arrived()} of {answer['packets']} packets were forwarded")
+        return (answer["cpu_us"] + helper) * 1000 / answer["packets"]
+
+    def connect(self):
+        """Connections a second, and µs of fpmd's CPU for each."""
+        first, self.next_connection = self.next_connection, self.next_connection + CONNECTIONS_A_ROUND
+        if self.site.members:
+            self.site.publish(first, CONNECTIONS_A_ROUND)
+        cpu = self.site.fpmd_cpu_us() if self.site.fpmd else 0
+        answer = self.client.numbers(f"connect {first} {CONNECTIONS_A_ROUND} {CONNECT_MS}")
+        if answer["failed"]:
+            raise RuntimeError(f"{answer['failed']} connections failed")
+        cpu = (self.site.fpmd_cpu_us() - cpu if self.site.fpmd else 0) / answer["count"]
+        return answer["count"] / answer["us"] * 1e6, cpu
+
+
+def forwarding(stock, ours, rounds):
+    costs = {"stock": [], "holdfast": []}
+    for turn in range(rounds):
+        hosts = [("stock", stock), ("holdfast", ours)]
+        for name, host in hosts if turn % 2 else reversed(hosts):
+            costs[name].append(host.forward() - host.send_only())
+    median = {name: statistics.median(values) for name, values in costs.items()}
+    half = rounds // 2
+    noise = statistics.median(costs["stock"][half:]) / statistics.median(costs["stock"][:half])
+    return {
+        "stock_ns": round(median["stock"]), "holdfast_ns": round(median["holdfast"]),
+        "ratio": round(median["holdfast"] / median["stock"], 3), "noise": round(noise, 3),
+    }  # fmt: skip
+
+
+def connections(stock, ours, rounds):
+    rates = {"stock": [], "holdfast": []}
+    cpu = []
+    for turn in range(rounds):
+        hosts = [("stock", stock), ("holdfast", ours)]
+        for name, host in hosts if turn % 2 else reversed(hosts):
+            rate, fpmd = host.connect()
+            rates[name].append(rate)
+            if host is ours:
+                cpu.append(fpmd)
+    median = {name: statistics.median(values) for name, values in rates.items()}
+    half = rounds // 2
+    noise = statistics.median(rates["stock"][half:]) / statistics.median(rates["stock"][:half])
+    return {
+        "stock_per_second": round(median["stock"]), "holdfast_per_second": round(median["holdfast"]),
+        "ratio": round(median["holdfast"] / median["stock"], 3), "noise": round(noise, 3),
+        "fpmd_us_each": round(statistics.median(cpu), 1),
+    }  # fmt: skip
+
+
+def memory(before, after, flows):
+    return {name: round((after[name] - before[name]) / flows, 1) for name in before}
+
+
+def measure(kind, folder, sizes, rounds, wanted):
+    """Yields (name, figures) of one kind of paths."""
+    bench_site.raise_limits()
+    hosts = []
+    try:
+        for holdfast in False, True:
+            hosts.append(Host(kind, holdfast, bench_site.make_key(folder)))
+        stock, ours = hosts
+        for size in sizes:
+            snapshot = lambda: {"kernel": kernel_bytes(), "fpmd": ours.site.fpmd_bytes()}  # noqa: E731
+            before, flows = snapshot(), size - ours.flows
+            ours.grow(size)
+            time.sleep(0.5)
+            if flows >= 50000:
+                yield f"memory_{kind}_{size}", memory(before, snapshot(), flows)
+            stock.flows = size
+            if "forwarding" in wanted:
+                yield f"forwarding_{kind}_{size}", forwarding(stock, ours, rounds)
+            if "connections" in wanted:
+                yield f"connections_{kind}_{size}", connections(stock, ours, rounds)
+    finally:
+        for host in hosts:
+            host.site.close()
+
+
+__all__ = ["LEAVES", "ROUNDS", "SERVERS", "SIZES", "measure"]
