@@ -28,7 +28,7 @@
 #define EVENTS 256
 #define AHEAD_MAX 4096
 
-static void die(const char *what)
+static _Noreturn void die(const char *what)
 {
 	fprintf(stderr, "connect_rate: %s: %s\n", what, strerror(errno));
 	exit(1);
@@ -66,7 +66,7 @@ static void watch(int epoll, int fd, uint32_t events)
 		die("epoll");
 }
 
-static void serve(void)
+static _Noreturn void serve(void)
 {
 	int epoll = epoll_create1(0), listener = tcp_socket(INADDR_ANY, PACKET_VIP_PORT);
 	struct epoll_event events[EVENTS];

@@ -39,7 +39,7 @@ struct times {
 static struct times times[KINDS];
 static unsigned int lost;
 
-static void die(const char *what)
+static _Noreturn void die(const char *what)
 {
 	fprintf(stderr, "netlink_times: %s: %s\n", what, strerror(errno));
 	exit(1);

@@ -60,7 +60,7 @@ struct sender {
 	size_t listed_count;
 };
 
-static void die(const char *what)
+static _Noreturn void die(const char *what)
 {
 	fprintf(stderr, "packet_flows: %s: %s\n", what, strerror(errno));
 	exit(1);
@@ -170,7 +170,7 @@ static void make_answer(struct frame *frame)
 	frame_finish(frame, 0);
 }
 
-static void answer(void)
+static _Noreturn void answer(void)
 {
 	static struct frame frames[BATCH];
 	static struct sockaddr_ll from[BATCH];

@@ -55,7 +55,7 @@ struct collector {
 	uint64_t first_us, last_wrong_us, packets;
 };
 
-static void die(const char *what)
+static _Noreturn void die(const char *what)
 {
 	fprintf(stderr, "packet_ways: %s: %s\n", what, strerror(errno));
 	exit(1);

@@ -26,7 +26,7 @@ static uint64_t clock_us(void)
 	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-static void fail(const char *what, const struct error *error)
+static _Noreturn void fail(const char *what, const struct error *error)
 {
 	fprintf(stderr, "pins_commit: %s: %s\n", what, error->text);
 	exit(1);
