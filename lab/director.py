@@ -100,9 +100,9 @@ class PathLossStopped(PathLoss):
 
     def act(self, stage):
         edges = [edge.name for edge in stage.topology.edges]
+        # What began in the last moments is looked up first: a stopped fpmd finds no owners.
+        stage.pause(0.5)
         if stage.holdfast:
-            # What began in the last moments is looked up first: a stopped fpmd finds no owners.
-            stage.pause(0.5)
             stage.holdfast.signal(edges, signal.SIGSTOP)
         try:
             cut_some(stage)
