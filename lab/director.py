@@ -16,7 +16,8 @@ HEAVY, LIGHT = 4000, 1000  # link bandwidths, Mb/s
 
 class DirectorScenario(Scenario):
     """*still*: nothing fails, so no packet comes to a wrong server and no detour is made. *keeps_paths*: besides,
-    no flow leaves by another path than before. *once*: at most one retransmission a session."""
+    no flow leaves by another path than before. *once*: at most one retransmission a session. *comes_home*: after
+    stage.set_apart() no packet comes to a wrong server any more."""
 
     family = ""
     modes = ("stock", "resilient", "holdfast")
@@ -25,6 +26,7 @@ class DirectorScenario(Scenario):
     still = True
     keeps_paths = True
     once = False
+    comes_home = False
     strict = True
     moves = False
     one_owner = False
@@ -217,10 +219,11 @@ class Reorder(DirectorScenario):
 
 class Takeover(DirectorScenario):
     name = "director-takeover"
-    title = "the director dies, the client goes on by the other one"
+    title = "the director dies, the client goes on by the other one, and 2 s later a path of that is drained"
     still = False
     strict = False
     keeps_paths = False
+    comes_home = True
 
     def act(self, stage):
         first, second = [edge.name for edge in stage.topology.edges]
@@ -233,6 +236,11 @@ class Takeover(DirectorScenario):
         stage.pause(0.1, 0.3)
         stage.event(f"client uses {second}")
         stage.network.client_uses(second)
+        stage.pause(1.8, 2.2)
+        stage.set_apart()
+        way = stage.chance.choice(stage.topology.ways)
+        stage.event(f"drain {way}")
+        stage.network.withdraw_way(way)
 
 
 class FpmdKill(DirectorScenario):

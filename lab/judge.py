@@ -24,6 +24,8 @@ def judge_director(row, scenario, baseline):
         wrong.append(f"{row['wrong_owner']} sessions were answered by a wrong owner")
     if scenario.still and row["moved_places"]:
         wrong.append(f"{row['moved']} flows came to a wrong server")
+    if scenario.comes_home and row["moved_later"]:
+        wrong.append(f"{row['moved_later']} flows came to a wrong server long after the last event")
     if scenario.still and row["detours"]:
         wrong.append(f"{row['detours']} detours")
     if scenario.still and scenario.keeps_paths and row["left_by_two_paths"]:

@@ -97,12 +97,11 @@ class Meters:
             for neighbor in self.topology.nodes[edge].neighbors
         }
 
-    def moved(self, owners):
-        """(flow, server) for each server, other than its owner, that a flow of *owners* (flow -> server)
-        came to."""
-        moved = set()
-        for server in self.topology.servers:
-            for flow in self.seen_at(server.name):
-                if flow in owners and owners[flow] != server.name:
-                    moved.add((flow, server.name))
-        return moved
+    def places(self):
+        """(flow, server) for each server that a flow came to."""
+        return {(flow, server.name) for server in self.topology.servers for flow in self.seen_at(server.name)}
+
+
+def moved(places, owners):
+    """Those of places() whose server is not the owner of the flow; *owners*: flow -> server."""
+    return {(flow, server) for flow, server in places if owners.get(flow, server) != server}

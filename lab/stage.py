@@ -11,7 +11,7 @@ import statistics
 import sys
 import time
 
-from lab import topology
+from lab import measure, topology
 from lab.director_network import DirectorNetwork
 from lab.director_topology import DirectorTopology
 from lab.measure import Meters
@@ -105,6 +105,7 @@ class Stage:
         self.extra = {}  # further figures for the report
         self.transfers = []  # further sessions, with port, owner and result
         self.client = None
+        self.earlier = set()  # what the meters' places() were before a scenario reset them
         self.later = []  # clients of sessions that began later
 
     def start_traffic(self):
@@ -125,6 +126,11 @@ class Stage:
         client.await_ready()
         self.later.append(client)
         return {(topology.CLIENT_ADDRESS, port) for port in range(first, first + count)}
+
+    def set_apart(self):
+        """What comes to servers from now on is counted for itself, too: `moved_later`."""
+        self.earlier |= self.lab.meters.places()
+        self.lab.meters.reset()
 
     def pick(self, servers=None):
         """A random server, out of those given."""
@@ -172,7 +178,8 @@ def _figures(stage, result):
     owners = {
         (topology.CLIENT_ADDRESS, session["port"]): session["owner"] for session in sessions if session["owner"]
     }
-    places = stage.lab.meters.moved(owners)
+    later = measure.moved(stage.lab.meters.places(), owners)
+    places = later | measure.moved(stage.earlier, owners)
     moved = {flow for flow, _ in places}
     able = [session for session in sessions if session["owner"] not in stage.dead]
     stalls = sorted(
@@ -196,6 +203,7 @@ def _figures(stage, result):
         "control_max_stall_ms": round(result["control"]["max_stall_ms"], 1),
         "moved": len(moved),
         "moved_places": len(places),
+        "moved_later": len(later),
         "moved_able": sum(owners[flow] not in stage.dead for flow, _ in places),
         "able": len(able),
         "able_survived": sum(session["result"] in ("survived", "closed") for session in able),

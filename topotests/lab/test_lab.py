@@ -44,11 +44,13 @@ def test_messages_are_judged_by_strays(scenario):
 
 DIRECTOR_ROW = {
     **ROW, "moved": 0, "moved_places": 0, "detours": 0, "reset": 0, "left_by_two_paths": 0, "most_retransmits": 0,
+    "moved_later": 0,
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("scenario, changes, wrong", [
     ("director-takeover-leaves", {"moved_places": 1, "detours": 1, "retransmits": 9, "most_retransmits": 2}, None),
+    ("director-takeover-leaves", {"moved_later": 1}, "1 flows came to a wrong server long after the last event"),
     ("director-takeover-leaves", {"survived": 8, "reset": 1}, "1 sessions lost, 1 of them by a reset"),
     ("director-add-servers", {"moved": 1, "moved_places": 1}, "1 flows came to a wrong server"),
     ("director-add-servers", {"detours": 1}, "1 detours"),

@@ -23,6 +23,8 @@ sys.path.insert(0, os.path.join(CONFTEST.TOP, "topotests", "valkey"))
 
 import servers  # noqa: E402
 
+from lab import measure  # noqa: E402
+
 GRACE = 15  # seconds that fpmd keeps kernel state after `no holdfast`
 
 
@@ -70,7 +72,7 @@ class Outcome:
             (topology.CLIENT_ADDRESS, session["port"]): session["owner"]
             for session in self.sessions if session["owner"]
         }  # fmt: skip
-        self.moved = clos.meters.moved(self.owners)
+        self.moved = measure.moved(clos.meters.places(), self.owners)
 
     def all_reset(self, owner):
         results = {session["result"] for session in self.sessions if session["owner"] == owner}
