@@ -63,8 +63,7 @@ static bool needs_direct(const struct daemon *d, uint16_t path, uint16_t owner)
 {
 	const struct path *recorded = path_find(&d->director.paths, path);
 
-	return !recorded || recorded->now.shared ||
-	       !address_equal(&recorded->now.member, &d->owners.table[owner].address);
+	return !recorded || !address_equal(&recorded->now.member, &d->owners.table[owner].address);
 }
 
 /* -- what the kernel tells -- */

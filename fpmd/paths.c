@@ -117,14 +117,17 @@ static bool is_more_recent(const struct path *path, const struct path *than)
 	return path->since_ms > than->since_ms;
 }
 
-/* The path that the next hop is, by whom it leads to now. That nobody is known changes nothing. */
-static struct path *choose(const struct hop *hop, int family)
+/* The path that the next hop is, by whom it leads to now. That nobody is known changes nothing, nor
+ * do the first of several that come back (*waiting*). */
+static struct path *choose(const struct hop *hop, int family, bool waiting)
 {
 	size_t members = hop->family[family].members;
 	struct path *path, *best = NULL;
 
 	LL_FOREACH(hop->family[family].paths, path)
 	{
+		if (waiting && path->frozen && path->now.shared && path->state == PATH_IN_USE)
+			return path;
 		if (!members) {
 			if (path->state != PATH_SUPERSEDED && (!best || is_more_recent(path, best)))
 				best = path;
@@ -140,9 +143,10 @@ static struct path *choose(const struct hop *hop, int family)
 }
 
 /* A VIP's route has the next hop. */
-static void use(struct hop *hop, int family, uint64_t now_ms)
+static void use(const struct paths *paths, struct hop *hop, int family, uint64_t now_ms)
 {
-	struct path *chosen = choose(hop, family), *path;
+	bool waiting = now_ms < paths->thaw_ms;
+	struct path *chosen = choose(hop, family, waiting), *path;
 
 	hop->family[family].seen = true;
 	hop->family[family].wanted = !chosen;
@@ -150,7 +154,8 @@ static void use(struct hop *hop, int family, uint64_t now_ms)
 		chosen->members = (uint16_t)hop->family[family].members;
 	LL_FOREACH(hop->family[family].paths, path)
 	{
-		path->frozen = false;
+		path->frozen &= waiting && path == chosen && path->now.shared &&
+				hop->family[family].members < 2;
 		path->vips = path == chosen ? hop->family[family].vips : 0;
 		path->weight = path == chosen ? hop->family[family].weight : 0;
 		set_state(path, path == chosen ? PATH_IN_USE : PATH_SUPERSEDED, now_ms);
@@ -160,13 +165,15 @@ static void use(struct hop *hop, int family, uint64_t now_ms)
 /* No VIP's route has the path's next hop. */
 static void leave(struct paths *paths, struct path *path, const struct hop *hop, uint64_t now_ms)
 {
+	if (path->frozen && now_ms < paths->thaw_ms)
+		return;
 	if (hop->alive) {
 		path->frozen = false;
 		path->vips = 0;
 		path->weight = 0;
 		set_state(path, path->state == PATH_SUPERSEDED ? PATH_SUPERSEDED : PATH_DRAINED,
 			  now_ms);
-	} else if (!path->frozen || now_ms >= paths->thaw_ms) {
+	} else {
 		fail(paths, path, now_ms);
 	}
 }
@@ -273,14 +280,14 @@ static void settle(struct paths *paths, struct comparison *c, uint64_t now_ms)
 		if (!hop || hop->family[family].seen)
 			continue;
 		if (hop->family[family].vips)
-			use(hop, family, now_ms);
+			use(paths, hop, family, now_ms);
 		else
 			leave(paths, path, hop, now_ms);
 	}
 	for (struct hop *hop = c->hops; hop; hop = hop->hh.next)
 		for (int family = 0; family < FAMILIES; family++)
 			if (hop->family[family].vips && !hop->family[family].seen)
-				use(hop, family, now_ms);
+				use(paths, hop, family, now_ms);
 	make_wanted(paths, c, now_ms);
 	set_backups(paths, c);
 	if (now_ms >= paths->thaw_ms) {

@@ -744,6 +744,41 @@ START_TEST(a_restart_takes_over)
 }
 END_TEST
 
+/* Before zebra has told anything, what an earlier fpmd left goes on. */
+START_TEST(another_fpmd_waits_for_the_routes)
+{
+	struct in6_addr vip = unit_address(VIP);
+	struct error error;
+	unsigned int changes;
+	uint16_t a;
+
+	begin_director("AB", "AB", "AB");
+	a = id_of(A);
+	changes = kernel_mock_path_changes();
+	daemon_close(d, KERNEL_KEEP_ALL);
+	ck_assert_int_eq(daemon_open(base, path, -1, &d, &error), 0);
+	zebra_connect();
+	config_send();
+	ck_assert(daemon_running(d));
+	ck_assert(kernel_mock_routed(&vip));
+	ck_assert(!kernel_mock_vip(&vip));
+	/* Not a single route: this host is cut off, as far as anybody knows. */
+	replay_end_send();
+	pass(10000);
+	ck_assert(kernel_mock_routed(&vip));
+	ck_assert_uint_eq(id_of(A), a);
+	member_via(OWNER_1, "AB");
+	member_via(OWNER_2, "AB");
+	route_send_via(VIP, "AB");
+	run_ms(80);
+	pass(REACH_RETURN_MS);
+	ck_assert_uint_eq(id_of(A), a);
+	ck_assert_uint_eq(kernel_mock_path_changes(), changes);
+	ck_assert(!d->director.presume);
+	end();
+}
+END_TEST
+
 UNIT_MAIN("director", those_that_nobody_told_of_come_last, a_director_has_no_sessions,
 	  a_prefix_with_a_route_out_of_here_is_routed, the_role_leaves_the_other_part_out,
 	  a_role_that_leaves_the_director_out_takes_its_paths,
@@ -756,4 +791,4 @@ UNIT_MAIN("director", those_that_nobody_told_of_come_last, a_director_has_no_ses
 	  a_withdrawn_path_hurries_its_flows, nobody_knows_it,
 	  a_pin_that_the_kernel_refuses_is_tried_again,
 	  a_disowned_flow_of_a_withdrawn_path_is_reset, made_up_flows_take_nobodys_place,
-	  lost_events_are_made_good, a_restart_takes_over)
+	  lost_events_are_made_good, a_restart_takes_over, another_fpmd_waits_for_the_routes)
