@@ -121,12 +121,19 @@ int bpf_vip_add(struct bpf *bpf, const struct in6_addr *vip, struct error *error
 {
 	uint8_t one = 1;
 
+	__atomic_store_n(&bpf->classifier->bss->any_vip, true, __ATOMIC_RELEASE);
 	return map_set(bpf->classifier->maps.vips, vip, &one, sizeof(one), "VIPs", error);
 }
 
 int bpf_vip_remove(struct bpf *bpf, const struct in6_addr *vip, struct error *error)
 {
-	return map_remove(bpf->classifier->maps.vips, vip, "VIPs", error);
+	struct in6_addr left;
+
+	if (map_remove(bpf->classifier->maps.vips, vip, "VIPs", error) < 0)
+		return -1;
+	if (bpf_map__get_next_key(bpf->classifier->maps.vips, NULL, &left, sizeof(left)) == -ENOENT)
+		__atomic_store_n(&bpf->classifier->bss->any_vip, false, __ATOMIC_RELEASE);
+	return 0;
 }
 
 int bpf_sender_set(struct bpf *bpf, const struct in6_addr *sender, uint32_t owner_mark,

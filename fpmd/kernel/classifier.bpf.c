@@ -25,6 +25,9 @@ struct {
 	__type(value, __u32);
 } senders SEC(".maps");
 
+/* Written by fpmd; a director that serves none need not look at its packets. */
+bool any_vip;
+
 static __always_inline bool is_vip(const struct bpf_address *address)
 {
 	return bpf_map_lookup_elem(&vips, address);
@@ -78,7 +81,7 @@ int classify_uplink(struct __sk_buff *skb)
 	struct packet p = {};
 	struct tcphdr tcp;
 
-	if (has_vlan(skb))
+	if (!any_vip || has_vlan(skb))
 		return TC_ACT_UNSPEC;
 	if (!parse(skb, &p) || !is_vip(&p.destination))
 		return TC_ACT_UNSPEC;

@@ -320,7 +320,8 @@ static void counter_put(const struct nft_family *family, struct nft_batch *batch
 static void prerouting_put(struct nft *nft, const struct nft_family *family,
 			   struct nft_batch *batch)
 {
-	uint16_t loopback = ARPHRD_LOOPBACK;
+	const uint16_t loopback = ARPHRD_LOOPBACK;
+	const uint32_t none = 0;
 	struct rule rule;
 
 	rule = rule_begin(nft, family, batch, "prerouting");
@@ -328,11 +329,18 @@ static void prerouting_put(struct nft *nft, const struct nft_family *family,
 	verdict(&rule, NFT_GOTO, "tunnel");
 	rule_end(&rule);
 
+	/* Most packets are done with it here. */
+	rule = rule_begin(nft, family, batch, "prerouting");
+	meta(&rule, NFT_META_MARK, NFTNL_EXPR_META_DREG, NFT_REG_1);
+	bitwise(&rule, nft->options.mark_stray_bit, 0);
+	compare(&rule, NFT_CMP_EQ, &none, sizeof(none));
+	verdict(&rule, NF_ACCEPT, NULL);
+	rule_end(&rule);
+
 	/* What this host sends to itself may carry any mark (SO_MARK). */
 	rule = rule_begin(nft, family, batch, "prerouting");
 	meta(&rule, NFT_META_IIFTYPE, NFTNL_EXPR_META_DREG, NFT_REG_1);
 	compare(&rule, NFT_CMP_NEQ, &loopback, sizeof(loopback));
-	match_mark(&rule, nft->options.mark_stray_bit);
 	/* Elsewhere the bit is somebody else's. */
 	match_address(&rule, family->destination_offset, NFT_VIPS, 0);
 	verdict(&rule, NFT_GOTO, "stray");
@@ -341,7 +349,6 @@ static void prerouting_put(struct nft *nft, const struct nft_family *family,
 	rule = rule_begin(nft, family, batch, "prerouting");
 	meta(&rule, NFT_META_IIFTYPE, NFTNL_EXPR_META_DREG, NFT_REG_1);
 	compare(&rule, NFT_CMP_NEQ, &loopback, sizeof(loopback));
-	match_mark(&rule, nft->options.mark_stray_bit);
 	match_address(&rule, family->destination_offset, NFT_ROUTED, 0);
 	verdict(&rule, NFT_GOTO, "director");
 	rule_end(&rule);
@@ -459,21 +466,24 @@ static void forward_put(struct nft *nft, const struct nft_family *family, struct
 	verdict(&rule, NF_DROP, NULL);
 	rule_end(&rule);
 
+	/* The name of a device is dear to compare: once is enough. */
 	rule = rule_begin(nft, family, batch, "forward");
 	match_device(&rule, NFT_META_OIFNAME);
+	verdict(&rule, NFT_GOTO, "into_tunnel");
+	rule_end(&rule);
+
+	rule = rule_begin(nft, family, batch, "into_tunnel");
 	match_mark(&rule, nft->options.mark_path_mask);
 	counter(&rule, COUNTER_LEFT);
 	verdict(&rule, NF_ACCEPT, NULL);
 	rule_end(&rule);
 
-	rule = rule_begin(nft, family, batch, "forward");
-	match_device(&rule, NFT_META_OIFNAME);
+	rule = rule_begin(nft, family, batch, "into_tunnel");
 	match_mark(&rule, nft->options.mark_owner_mask);
 	verdict(&rule, NF_ACCEPT, NULL);
 	rule_end(&rule);
 
-	rule = rule_begin(nft, family, batch, "forward");
-	match_device(&rule, NFT_META_OIFNAME);
+	rule = rule_begin(nft, family, batch, "into_tunnel");
 	counter(&rule, COUNTER_FORWARD);
 	verdict(&rule, NF_DROP, NULL);
 	rule_end(&rule);
@@ -493,6 +503,7 @@ void nft_rules_put(struct nft *nft, const struct nft_family *family, struct nft_
 	chain_put(family, batch, "tunnel", -1, 0);
 	chain_put(family, batch, "stray", -1, 0);
 	chain_put(family, batch, "director", -1, 0);
+	chain_put(family, batch, "into_tunnel", -1, 0);
 	chain_put(family, batch, NFT_DIRECT_CHAIN "0", -1, 0);
 	chain_put(family, batch, "prerouting", NF_INET_PRE_ROUTING, PRIORITY_PREROUTING);
 	chain_put(family, batch, "input", NF_INET_LOCAL_IN, PRIORITY_FILTER);
