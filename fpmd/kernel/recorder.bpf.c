@@ -167,6 +167,12 @@ static __always_inline void begin_again(const struct flow_key *key, struct flow_
 	}
 }
 
+/* Does the path's table have a way of its own? A path with one member has at least its backup. */
+static __always_inline bool leads(__u32 flags)
+{
+	return (flags & PATH_UP) || (flags && !(flags & PATH_SHARED));
+}
+
 static __always_inline bool has_data(const struct packet *p, const struct tcphdr *tcp)
 {
 	__u32 length = p->ipv6 ? bpf_ntohs(p->ip.v6.payload_len) + sizeof(p->ip.v6)
@@ -206,6 +212,38 @@ static __always_inline void proceed(const struct flow_key *key, const struct pac
 	}
 }
 
+/*
+ * A SYN that does not follow the record, a copy, may begin a new session or be forged: it waits in
+ * `probation` beside the record. Its handshake proves it, and it takes the record. If data comes
+ * before that, the owner is asked for anew: the SYN-ACK may have gone another way. True: the record
+ * is another one.
+ */
+static __always_inline bool succeed(const struct flow_key *key, const struct packet *p,
+				    const struct tcphdr *tcp, struct flow_record *record)
+{
+	const struct flow_record *next = bpf_map_lookup_elem(&probation, key);
+	bool closing = record->flags & RECORD_CLOSING;
+
+	if (!next || tcp->rst)
+		return false;
+	if (next->handshake == HANDSHAKE_ANSWERED && tcp->ack &&
+	    bpf_ntohl(tcp->ack_seq) == next->sequence + 1) {
+		record->path = next->path;
+		record->handshake = HANDSHAKE_UNSEEN;
+		record->flags &= ~RECORD_CLOSING;
+		begin_again(key, record);
+	} else if (closing && has_data(p, tcp)) {
+		if (record->flags & RECORD_TOLD)
+			tell_or_lose(key, record->path, RECORDER_EVENT_ENDED);
+		record->flags &= ~(RECORD_CLOSING | RECORD_TOLD);
+		record->flags |= RECORD_ADOPTED | RECORD_DUE;
+	} else {
+		return false;
+	}
+	bpf_map_delete_elem(&probation, key);
+	return true;
+}
+
 static __always_inline void set_key(struct flow_key *key, const struct packet *p,
 				    const struct tcphdr *tcp, __u32 vip)
 {
@@ -222,8 +260,7 @@ static __always_inline void mark(struct __sk_buff *skb, __u32 path, __u32 flags,
 {
 	__u32 bits = 0;
 
-	/* What several members share leads nowhere when it is withdrawn. */
-	if ((flags & PATH_UP) || (flags && !(flags & PATH_SHARED)))
+	if (leads(flags))
 		bits = (PATH_ID(path) << path_shift) & path_mask;
 	if (look_for_pin)
 		bits |= stray_bit;
@@ -237,6 +274,7 @@ static __always_inline void follow(struct __sk_buff *skb, const struct packet *p
 	struct flow_record *found, record;
 	struct tcphdr tcp;
 	__u32 time, flags;
+	bool another = false;
 
 	clear_mark(skb, owner_mask | stray_bit | tunnel_bit | path_mask);
 	if (p->protocol != IPPROTO_TCP || p->later_fragment ||
@@ -251,7 +289,13 @@ static __always_inline void follow(struct __sk_buff *skb, const struct packet *p
 	record = *found;
 	time = now();
 	if (!is_syn(&tcp)) {
+		if (!(record.flags & RECORD_PROBATION) &&
+		    ((record.flags & RECORD_CLOSING) || !leads(path_flags(record.path))))
+			another = succeed(&key, p, &tcp, &record);
 		proceed(&key, p, &tcp, &record);
+	} else if ((record.flags & (RECORD_CLOSING | RECORD_PROBATION)) == RECORD_CLOSING &&
+		   !is_void(&record, time)) {
+		return;
 	} else if ((record.flags & RECORD_CLOSING) || is_void(&record, time)) {
 		if (record.flags & RECORD_TOLD)
 			tell_or_lose(&key, record.path, RECORDER_EVENT_ENDED);
@@ -260,7 +304,10 @@ static __always_inline void follow(struct __sk_buff *skb, const struct packet *p
 	} else if (record.handshake == HANDSHAKE_UNSEEN) {
 		record.handshake = HANDSHAKE_SYN;
 	}
-	if (!((record.flags ^ found->flags) & RECORD_PROBATION)) {
+	if (another) {
+		record.seen = time;
+		bpf_map_update_elem(&flows, &key, &record, BPF_EXIST);
+	} else if (!((record.flags ^ found->flags) & RECORD_PROBATION)) {
 		if (found->seen != time)
 			found->seen = time;
 		if (found->flags != record.flags)
@@ -276,6 +323,14 @@ static __always_inline void follow(struct __sk_buff *skb, const struct packet *p
 			       (record.flags & RECORD_ADOPTED)));
 }
 
+static __always_inline void answer(struct flow_record *record, const struct tcphdr *tcp)
+{
+	if (!record || record->handshake == HANDSHAKE_UNSEEN)
+		return;
+	record->sequence = bpf_ntohl(tcp->seq);
+	record->handshake = HANDSHAKE_ANSWERED;
+}
+
 /* *skb* is a SYN-ACK. */
 static __always_inline void note_answer(struct __sk_buff *skb, const struct packet *p,
 					const struct tcphdr *tcp)
@@ -283,7 +338,6 @@ static __always_inline void note_answer(struct __sk_buff *skb, const struct pack
 	struct neighbour_key uplink = {.device = skb->ifindex};
 	struct flow_key key = {};
 	struct bpf_address source;
-	struct flow_record *record;
 	__u32 *vip;
 
 	if (p->ipv6)
@@ -298,11 +352,8 @@ static __always_inline void note_answer(struct __sk_buff *skb, const struct pack
 	key.client_port = tcp->dest;
 	key.vip_port = tcp->source;
 	key.vip = *vip;
-	record = find(&key);
-	if (!record || record->handshake == HANDSHAKE_UNSEEN)
-		return;
-	record->sequence = bpf_ntohl(tcp->seq);
-	record->handshake = HANDSHAKE_ANSWERED;
+	answer(bpf_map_lookup_elem(&flows, &key), tcp);
+	answer(bpf_map_lookup_elem(&probation, &key), tcp);
 }
 
 SEC("tc")
@@ -374,7 +425,12 @@ static __always_inline void learn(struct __sk_buff *skb, const struct packet *p,
 	struct flow_record *found = find(key);
 	struct flow_record record = {};
 
-	if (found) {
+	if (found && is_syn(tcp) && !(found->flags & RECORD_PROBATION)) {
+		/* What succeed() waits for; once more is no news. */
+		found = bpf_map_lookup_elem(&probation, key);
+		if (found && found->path == path)
+			return;
+	} else if (found) {
 		if (path && found->path != path)
 			move(key, found, tcp, path);
 		return;
@@ -396,7 +452,8 @@ static __always_inline void vouch(const struct flow_key *key)
 	struct flow_record *found = bpf_map_lookup_elem(&probation, key);
 	struct flow_record record;
 
-	if (!found)
+	/* The flow may have a record and a SYN that waits beside it. */
+	if (!found || bpf_map_lookup_elem(&flows, key))
 		return;
 	record = *found;
 	record.flags |= RECORD_TOLD;

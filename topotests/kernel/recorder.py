@@ -462,7 +462,8 @@ print(count, "bytes")
 
 
 def test_port_reuse(lab):
-    """After a FIN a SYN is a new flow; without, it follows the record."""
+    """After a FIN a SYN may begin a new flow, which takes the record when its handshake is done; without, it follows
+    the record."""
     driver = lab.record()
     for kind in ("syn", "ack"):
         lab.choose("A")
@@ -475,7 +476,34 @@ def test_port_reuse(lab):
     expect("records", driver.sweep(), {1: (100, 0)})
     lab.send("fin", 50)
     lab.send("syn", 100)
-    expect("records", driver.sweep(), {1: (50, 0), 2: (0, 50)})
+    expect("records", driver.sweep(), {1: (100, 0), 2: (0, 50)})
+    lab.send("answer", 100)
+    lab.send("ack", 100)
+    expect("records", driver.sweep(), {1: (50, 0), 2: (50, 0)})
+
+
+def test_forged(lab):
+    """RST, FIN and SYN that nobody sent take no live flow from its path, and none from its pin."""
+    lab.servers()
+    driver = lab.record()
+    lab.choose("A")
+    client = lab.client(10)
+    expect_round(client, {"A": 10})
+    lab.choose("B")
+    for port in client.ask("ports"):
+        for kind in ("reset", "syn", "fin", "syn"):
+            lab.send(kind, 1, "--port", str(port), client="10.1.0.2", port=PORT)
+    expect_round(client, {"A": 10})
+    expect("records", driver.sweep(), {1: (10, 0)})
+    # Whether the SYN was forged, or its SYN-ACK went another way, the directory knows.
+    wait_until("adopted", lambda: len(driver.events("adopted")), 10)
+    driver.tell("path 1 4 toA shared down")
+    lab.pin("A")
+    for port in client.ask("ports"):
+        lab.send("syn", 1, "--port", str(port), client="10.1.0.2", port=PORT)
+    expect_round(client, {"A": 10})
+    expect("records", driver.flows(), {1: 10})
+    expect("without room", driver.counters()["flows-full"], 0)
 
 
 def test_generation(lab):
