@@ -287,17 +287,10 @@ static bool is_wanted(const struct in6_addr *vips, size_t count, const struct in
 	return false;
 }
 
-static int add_routed(struct kernel *kernel, const struct in6_addr *address, struct error *error)
+static int add_routes(struct kernel *kernel, const struct in6_addr *address, struct error *error)
 {
-	struct vip *vip = vip_note(kernel, address);
-	bool served = vip && vip->served;
 	struct ways ways;
 
-	if (!vip)
-		return error_set(error, "routed VIPs: out of memory");
-	if (vip->routed)
-		return 0;
-	vip->routed = true;
 	for (unsigned int id = 1; id <= kernel->paths_max; id++) {
 		const struct kernel_path *path = kernel->paths[id];
 
@@ -307,7 +300,24 @@ static int add_routed(struct kernel *kernel, const struct in6_addr *address, str
 		if (set_routes(kernel, (uint16_t)id, address, &ways, error) < 0)
 			return -1;
 	}
-	return served ? 0 : owners_add_vip(kernel, address, error);
+	return 0;
+}
+
+static int add_routed(struct kernel *kernel, const struct in6_addr *address, struct error *error)
+{
+	struct vip *vip = vip_note(kernel, address);
+	int status;
+
+	if (!vip)
+		return error_set(error, "routed VIPs: out of memory");
+	if (vip->routed)
+		return 0;
+	vip->routed = true;
+	status = add_routes(kernel, address, error);
+	if (status == 0 && !vip->served)
+		status = owners_add_vip(kernel, address, error);
+	vip->routed = status == 0;
+	return status;
 }
 
 static int drop_routed(struct kernel *kernel, const struct in6_addr *address, struct error *error)
@@ -320,6 +330,15 @@ static int drop_routed(struct kernel *kernel, const struct in6_addr *address, st
 			return -1;
 	}
 	return vip_drop_if_unused(kernel, address, error);
+}
+
+/* It could not be taken away: that is to be tried again. */
+static void keep_routed(struct kernel *kernel, const struct in6_addr *address)
+{
+	struct vip *vip = vip_find(kernel, address);
+
+	if (vip)
+		vip->routed = true;
 }
 
 /* Marks come last when VIPs come, and end first when VIPs go. */
@@ -353,8 +372,12 @@ int kernel_routed_set(struct kernel *kernel, const struct in6_addr *vips, size_t
 		status = tell_routed(kernel, true, error);
 	if (status == 0)
 		status = paths_ensure_recorders(kernel, &changed, error);
-	for (size_t i = 0; i < gone_count && status == 0; i++)
-		status = drop_routed(kernel, &gone[i], error);
+	for (size_t i = 0; i < gone_count; i++) {
+		if (status == 0)
+			status = drop_routed(kernel, &gone[i], error);
+		if (status < 0)
+			keep_routed(kernel, &gone[i]);
+	}
 	free(gone);
 	return status;
 }
@@ -407,17 +430,19 @@ int kernel_path_set(struct kernel *kernel, const struct kernel_path *path, struc
 			return -1;
 		stored = NULL;
 	}
-	known = stored;
+	known = stored && !kernel->paths_refused[path->id];
 	if (known) {
 		find_ways(stored, &before);
-	} else {
+	} else if (!stored) {
 		stored = malloc(sizeof(*stored));
 		if (!stored)
 			return error_set(error, "path %u: out of memory", path->id);
 		kernel->paths[path->id] = stored;
 	}
 	*stored = *path;
-	if (change_routes(kernel, path, known ? &before : NULL, error) < 0 ||
+	kernel->paths_refused[path->id] =
+		change_routes(kernel, path, known ? &before : NULL, error) < 0;
+	if (kernel->paths_refused[path->id] ||
 	    rules_follow(kernel, path->family == AF_INET ? FAMILY_IPV4 : FAMILY_IPV6, error) < 0 ||
 	    recorder_path_set(kernel->recorder, path, error) < 0 ||
 	    neighbours_follow(kernel->neighbours, path->id, path, error) < 0)
@@ -437,6 +462,7 @@ int kernel_path_remove(struct kernel *kernel, uint16_t id, struct error *error)
 		return -1;
 	family = path->family == AF_INET ? FAMILY_IPV4 : FAMILY_IPV6;
 	kernel->paths[id] = NULL;
+	kernel->paths_refused[id] = false;
 	status = rules_follow(kernel, family, error);
 	for (size_t i = 0; i < kernel->vips_count; i++)
 		if (kernel->vips[i].routed && fits_family(path, &kernel->vips[i].address) &&

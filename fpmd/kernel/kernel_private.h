@@ -79,9 +79,10 @@ struct kernel {
 	unsigned int owners_max;
 
 	struct kernel_path *paths[KERNEL_PATH_MAX + 1]; /* by id; NULL: there is none */
-	unsigned int paths_max;				/* the greatest id that fits the mask */
-	struct recorder *recorder;     /* NULL until there is a routed VIP or a path */
-	struct neighbours *neighbours; /* as long as the recorder */
+	bool paths_refused[KERNEL_PATH_MAX + 1]; /* which routes such a one has is not known */
+	unsigned int paths_max;			 /* the greatest id that fits the mask */
+	struct recorder *recorder;		 /* NULL until there is a routed VIP or a path */
+	struct neighbours *neighbours;		 /* as long as the recorder */
 	struct linkdown linkdown;
 
 	struct event *repair_timer;

@@ -434,6 +434,26 @@ def test_many_paths(lab):
     expect_round(client, {"A": 20})
 
 
+def test_what_is_refused_at_first(lab):
+    """What the kernel refused is told again in full: paths, and VIPs."""
+    path, gateway = "path 5 4 10.77.0.1%toB", ("10.77.0.1/32", "dev", "toB")
+    wire(lab)
+    driver = direct(lab)
+    for command in (path, "routed " + VIP):
+        # A gateway must not be an address of this host.
+        lab.ip("R", "addr", "add", *gateway)
+        expect("refused", any(line.startswith("error") for line in driver.ask(command)), True)
+        # Nobody sees it go and repairs what is told again then.
+        driver.child.send_signal(signal.SIGSTOP)
+        lab.ip("R", "addr", "del", *gateway)
+        driver.send(command)
+        driver.child.send_signal(signal.SIGCONT)
+        driver.wait("^done ", start=len(driver.lines))
+        expect("routes", lab.ip("R", "route", "show", "table", "8039005").count("10.77.0.1"), 1)
+        tell(driver, "routed")
+        expect("no routes", lab.ip("R", "route", "show", "table", "8039005"), "")
+
+
 def test_neighbour_with_another_address(lab):
     driver, client = begin(lab)
     lab.ip("A", "link", "set", "up0", "address", "02:00:00:00:00:77")

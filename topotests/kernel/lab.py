@@ -78,7 +78,7 @@ class Process:
 
 
 class Driver(Process):
-    EVENTS = "session |stray |flow |addresses |problem |lost$|.*: "
+    EVENTS = "session |stray |flow |addresses |problem |lost$|(?!error ).*: "
 
     def ask(self, command):
         """The lines that answer a command."""
