@@ -78,6 +78,8 @@ void director_start(struct daemon *d)
 
 	director->swept_ms = clock_ms();
 	director->full = director->full_ms = director->reused = 0;
+	/* The table is another one, or will be found full again. */
+	daemon_problem(d, PROBLEM_FLOWS, NULL);
 	director->read_all = director->presume;
 	director->read_all_ms = 0;
 }

@@ -562,6 +562,7 @@ int kernel_open(struct event_base *base, const struct kernel_options *options,
 	world.open->options = *options;
 	world.open->handlers = *handlers;
 	world.open->arg = arg;
+	world.flows_full = 0;
 	return 0;
 }
 

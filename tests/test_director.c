@@ -350,6 +350,23 @@ START_TEST(a_full_table_is_said_once)
 }
 END_TEST
 
+START_TEST(a_full_table_is_over_with_another_one)
+{
+	begin_director("AB", "AB", "AB");
+	kernel_mock_flows_full();
+	pass(6000);
+	ck_assert_ptr_nonnull(strstr(d->problems[PROBLEM_FLOWS], "100000 are recorded at most"));
+	config.flows_max = 200000;
+	config_send();
+	pass(6000);
+	ck_assert_str_eq(d->problems[PROBLEM_FLOWS], "");
+	kernel_mock_flows_full();
+	pass(6000);
+	ck_assert_ptr_nonnull(strstr(d->problems[PROBLEM_FLOWS], "200000 are recorded at most"));
+	end();
+}
+END_TEST
+
 START_TEST(too_few_ids_are_said)
 {
 	begin();
@@ -785,7 +802,7 @@ UNIT_MAIN("director", those_that_nobody_told_of_come_last, a_director_has_no_ses
 	  a_start_serves_nothing_that_is_not_here, paths_follow_the_routes,
 	  another_director_keeps_no_path_up, a_failure_acts_at_once,
 	  what_the_kernel_does_not_take_is_told_again, ids_that_nobody_carries_are_free_again,
-	  a_full_table_is_said_once, too_few_ids_are_said,
+	  a_full_table_is_said_once, a_full_table_is_over_with_another_one, too_few_ids_are_said,
 	  a_flow_on_a_shared_path_is_pinned_to_its_owner, many_are_pinned_at_once,
 	  a_flow_in_mid_life_goes_straight_to_its_owner, a_flow_moves_while_its_pin_waits,
 	  a_withdrawn_path_hurries_its_flows, nobody_knows_it,
