@@ -177,6 +177,9 @@ class Holdfast:
         for node in network.topology.holdfast_nodes:
             with network.vty(node, "zebra") as vty:
                 vty.configure(lines)
+        # fpmd opens the kernel anew; a handshake of that moment has no witness.
+        time.sleep(1.0)
+        self.await_ready(network)
 
 
 def _serves(network, node):
