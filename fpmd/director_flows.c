@@ -57,8 +57,11 @@ void director_pin_path(struct daemon *d, struct pin *pin, uint16_t path)
 	d->director.path_pins[path]++;
 }
 
-/* A flow that the kernel saw in mid-life goes the path it was sent by only if that leads to nobody
- * else: a leaf may choose another server than the one that has the session. */
+/*
+ * A flow that the kernel saw in mid-life goes the path it was sent by only if that leads to nobody
+ * else: a leaf may choose another server than the one that has the session. A flow whose path is
+ * withdrawn was sent by another one by now, or soon is.
+ */
 static bool needs_direct(const struct daemon *d, uint16_t path, uint16_t owner)
 {
 	const struct path *recorded = path_find(&d->director.paths, path);
@@ -259,7 +262,8 @@ static void answered(void *arg, const struct directory_result *result)
 	}
 	if (owner)
 		pending_found(pendings, pending, owner,
-			      pending->adopted && needs_direct(d, pending->path, owner));
+			      (pending->adopted || is_withdrawn(d, pending->path)) &&
+				      needs_direct(d, pending->path, owner));
 	else if (!pending_again(pendings, pending, result->answer != DIRECTORY_TIMED_OUT,
 				clock_ms()))
 		d->counters.flow_lookups_given_up++;
