@@ -13,7 +13,7 @@ TARGETS = {
     **{f"connections_{SERVERS}_{size}": ("ratio", "at least", 0.95) for size in bench_rates.SIZES},
     **{f"connections_{LEAVES}_{size}": ("ratio", "at least", 0.95) for size in bench_rates.SIZES},
     "withdrawal_owners_known": ("last_wrong_ms", "at most", 50),
-    "withdrawal_owners_unknown": ("last_wrong_ms", "at most", 500),
+    "withdrawal_owners_unknown": ("last_pin_ms", "at most", 500),
     "conntrackd": ("ratio", "at most", 0.1),
 }
 

@@ -8,10 +8,11 @@ times count from *zebra's event*: the first line on the VIP or a member in zebra
 route: the path's own route is gone from its table (netlink); the kernel needs nothing else where owners are known.
 last_pin: nftables took its last transaction, which brings pins.
 last_wrong: the last packet of the path's flows that came to the hub by another way than the tunnel to its owner; they are
-sent all the time, RATE a second.
+sent all the time, RATE a second, so that each flow is seen every half second.
 """
 
 import datetime
+import random
 import re
 import statistics
 import time
@@ -65,7 +66,10 @@ class FailOver:
         finally:
             site.stop(ways)
             site.peering(PATHS, True)
+            # The sessions end, so that nothing of them is left for the next trial.
+            site.publish(first, flows, "withdraw")
             wait("the path does not come back", lambda: site.next_hops() == PATHS)
+            wait("pins of sessions that ended stay", lambda: site.pins() == 0)
 
     def withdraw(self, ways, first, flows):
         site = self.site
@@ -75,6 +79,10 @@ class FailOver:
             raise RuntimeError(f"{flows} flows came so: {before}")
         listed = self.folder / "flows"
         ways.do(f"list {FAILING} {listed}")
+        # Not in the order in which the director asks for them.
+        numbers = listed.read_text().split()
+        random.Random(first).shuffle(numbers)
+        listed.write_text("\n".join(numbers) + "\n")
         ways.do(f"fail {FAILING}")
         pinned = site.pins()
         self.times.do("forget")
@@ -98,7 +106,7 @@ class FailOver:
             "flows": moved["flows"], "on_owners": moved["owner"], "elsewhere": moved["other"],
             "others_moved": after["strangers"], "route_ms": since(times["routes-removed"][1]),
             "pins": pins, "last_pin_ms": since(times["transactions"][2]) if pins else 0,
-            "last_wrong_ms": since(moved["last_wrong_us"]),
+            "last_wrong_ms": since(moved["last_wrong_us"]) if moved["last_wrong_us"] else 0,
         }  # fmt: skip
 
 
@@ -120,7 +128,7 @@ def measure(folder, rounds=ROUNDS):
         for name, known in ("owners_known", True), ("owners_unknown", False):
             trials = [bench.trial(known) for _ in range(rounds)]
             yield f"withdrawal_{name}", {key: statistics.median(trial[key] for trial in trials) for key in trials[0]} | {
-                "worst_wrong_ms": max(trial["last_wrong_ms"] for trial in trials),
+                "worst_ms": max(max(trial["last_wrong_ms"], trial["last_pin_ms"]) for trial in trials),
                 "worst_elsewhere": max(trial["elsewhere"] for trial in trials),
             }
     finally:

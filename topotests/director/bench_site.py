@@ -195,6 +195,9 @@ class Site:
             for daemon in daemons:
                 self._start_daemon(node, daemon)
         wait(f"the VIP has not {PATHS} next hops", lambda: self.next_hops() == PATHS)
+        if self.holdfast:
+            # Flows that are there before are recorded, too, but as those of another director.
+            wait(f"fpmd does not use {PATHS} paths", lambda: self.paths_in_use() == PATHS)
         if self.members:
             for member in self.members:
                 member.send(f"ring {len(self.members) + 1}")
@@ -267,10 +270,9 @@ class Site:
         directory = self.run.directory / "director"
         directory.mkdir(exist_ok=True)
         shutil.chown(directory, "frr", "frr")
-        # No bpffs: what is recorded need not outlive it, and nothing is left behind.
         argv = [
             "nice", "-n", "-10", TOP / "fpmd" / "fpmd", "--user", "frr", "--socket", directory / "fpmd.sock",
-            "--bpf-directory", directory / "none",
+            "--bpf-directory", self.run.mount_bpf(),
         ]  # fmt: skip
         self.fpmd = self.run.spawn("director", argv, "director/fpmd.log")
 
@@ -292,6 +294,12 @@ class Site:
         if "error" in answer:
             raise RuntimeError(f"show holdfast {topic}: {answer['error']}")
         return answer
+
+    def paths_in_use(self):
+        try:
+            return sum(path["state"] == "in-use" for path in self.show("paths")["paths"])
+        except (RuntimeError, ValueError):
+            return 0  # fpmd has no configuration yet
 
     def pins(self):
         """How many fpmd has put into the kernel."""
