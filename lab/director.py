@@ -30,7 +30,7 @@ class DirectorScenario(Scenario):
     strict = True
     moves = False
     one_owner = False
-    breaks_stock = 0.1
+    breaks_stock = 0.05
 
     def conclude(self, stage, result):
         paths = stage.lab.meters.paths(stage.topology.director)
