@@ -21,6 +21,7 @@ const volatile __u32 path_shift;
 const volatile __u32 lifetime; /* as all times in units of 2^RECORDER_TIME_SHIFT ns */
 const volatile __u32 lifetime_closing;
 const volatile __u32 lifetime_probation;
+const volatile __u32 refresh; /* an open flow's last packet is noted if it is that much later */
 
 __u64 lost;
 
@@ -106,7 +107,7 @@ static __always_inline __u32 path_flags(__u32 path)
 
 static __always_inline bool is_void(const struct flow_record *record, __u32 time)
 {
-	__u32 limit = lifetime;
+	__u32 limit = lifetime + refresh;
 
 	if (record->flags & RECORD_CLOSING)
 		limit = lifetime_closing;
@@ -308,7 +309,9 @@ static __always_inline void follow(struct __sk_buff *skb, const struct packet *p
 		record.seen = time;
 		bpf_map_update_elem(&flows, &key, &record, BPF_EXIST);
 	} else if (!((record.flags ^ found->flags) & RECORD_PROBATION)) {
-		if (found->seen != time)
+		/* Each write is a cache line that goes back to memory. */
+		if ((__s32)(time - found->seen) >
+		    (record.flags & (RECORD_CLOSING | RECORD_PROBATION) ? 0 : (__s32)refresh))
 			found->seen = time;
 		if (found->flags != record.flags)
 			found->flags = record.flags;

@@ -29,6 +29,7 @@ enum { ROUTED, FLOWS, PROBATION, PATHS, NEIGHBOURS, REGISTRY, KEPT };
 enum { RECORDS_FLOWS, RECORDS_PROBATION, RECORDS };
 
 #define SWEEP_PIECE 4000 /* records, in one call: about 1 ms */
+#define REFRESHES_PER_LIFETIME 16
 
 struct routed {
 	struct in6_addr vip;
@@ -80,6 +81,8 @@ static void set_options(struct recorder *recorder, const struct kernel_options *
 	recorder->programs->rodata->path_mask = options->mark_path_mask;
 	recorder->programs->rodata->path_shift = (uint32_t)ffs((int)options->mark_path_mask) - 1;
 	recorder->programs->rodata->lifetime = time_units(options->flow_lifetime_s);
+	recorder->programs->rodata->refresh =
+		time_units(options->flow_lifetime_s) / REFRESHES_PER_LIFETIME;
 	recorder->programs->rodata->lifetime_closing =
 		time_units(smaller(options->flow_lifetime_s, RECORDER_CLOSING_S));
 	recorder->programs->rodata->lifetime_probation =
