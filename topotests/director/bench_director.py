@@ -26,6 +26,12 @@ def rates(kind, wanted):
     return section
 
 
+def memory(folder, quick):
+    """Without the records of connections that were closed."""
+    for kind in SERVERS, LEAVES:
+        yield from bench_rates.measure(kind, folder, (1000, bench_rates.MEMORY_FLOWS), 0, ("memory",))
+
+
 def withdrawal(folder, quick):
     yield from bench_failover.measure(folder, 1 if quick else bench_failover.ROUNDS)
 
@@ -37,6 +43,7 @@ def conntrackd(folder, quick):
 SECTIONS = {
     SERVERS: rates(SERVERS, ("forwarding", "connections")),
     LEAVES: rates(LEAVES, ("forwarding", "connections")),
+    "memory": memory,
     "withdrawal": withdrawal,
     "conntrackd": conntrackd,
 }
