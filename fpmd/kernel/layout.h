@@ -30,6 +30,8 @@
 #define LAYOUT_PREF_STEER 6 /* owners are elsewhere: after local delivery is early enough */
 
 /* With so many paths or owners that a list of them is slow (rule_plan.h): two for each chunk. */
+/* Another one, as the kernel does not tell rules apart by where they lead. */
+#define LAYOUT_PREF_SKIP_FAR 0
 #define LAYOUT_PREF_PATH_CHUNKS 10
 #define LAYOUT_PREF_OWNER_FAR 300
 #define LAYOUT_PREF_OWNER_CHUNKS 301

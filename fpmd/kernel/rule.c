@@ -176,12 +176,18 @@ static int add_all(const struct rules *rules, const struct rule_list *list)
 	return status;
 }
 
-static int delete_all(const struct rules *rules, const struct rule_list *list)
+/* *added* is what came before, and went if the kernel took it for another. */
+static int delete_all(const struct rules *rules, const struct rule_list *list,
+		      const struct rule_list *added)
 {
 	int status = 0;
 
-	for (size_t i = 0; i < list->count && status == 0; i++)
+	for (size_t i = 0; i < list->count && status == 0; i++) {
 		status = delete_rule(rules, &list->items[i]);
+		for (size_t k = 0; k < added->count && status == 0; k++)
+			if (rule_is_taken_for(&added->items[k], &list->items[i]))
+				status = add_rule(rules, &added->items[k]);
+	}
 	return status;
 }
 
@@ -197,7 +203,7 @@ static int go_to(struct rules *rules, const struct rule_list *present, const str
 	status = plan.no_memory || added.no_memory || removed.no_memory ? -ENOMEM
 									: add_all(rules, &added);
 	if (status == 0)
-		status = delete_all(rules, &removed);
+		status = delete_all(rules, &removed, &added);
 	if (status == 0) {
 		rules->ids = *ids;
 		rules->far = far;
@@ -309,7 +315,7 @@ int rules_remove(struct rules *rules, struct error *error)
 	if (status == 0 && moved)
 		status = add_rule(rules, &first);
 	if (status == 0)
-		status = delete_all(rules, &removed);
+		status = delete_all(rules, &removed, &added);
 	free(present.items);
 	free(removed.items);
 	rules->known = false;

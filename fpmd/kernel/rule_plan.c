@@ -115,6 +115,7 @@ void rule_plan(const struct rule_marks *marks, const struct rule_ids *ids, bool 
 	bool paths_tree = count_ids(ids->paths, 0, RULE_ID_MAX + 1) > list_max;
 	bool owners_tree = count_ids(ids->owners, 0, RULE_ID_MAX + 1) > list_max;
 	bool is_far = paths_tree || owners_tree;
+	uint32_t skip = is_far ? LAYOUT_PREF_SKIP_FAR : LAYOUT_PREF_SKIP;
 	uint32_t local = is_far ? LAYOUT_PREF_LOCAL_FAR : LAYOUT_PREF_LOCAL;
 	uint32_t guard = is_far ? LAYOUT_PREF_GUARD_FAR : LAYOUT_PREF_GUARD;
 	uint32_t owners = is_far ? LAYOUT_PREF_OWNER_FAR : LAYOUT_PREF_OWNER;
@@ -134,8 +135,8 @@ void rule_plan(const struct rule_marks *marks, const struct rule_ids *ids, bool 
 				    guard};
 
 	*far = is_far;
-	goto_put(LAYOUT_PREF_SKIP, local, 0, signs(marks) | marks->path_mask, plan);
-	rule_list_add(plan, &(struct rule){.preference = LAYOUT_PREF_SKIP,
+	goto_put(skip, local, 0, signs(marks) | marks->path_mask, plan);
+	rule_list_add(plan, &(struct rule){.preference = skip,
 					   .action = FR_ACT_GOTO,
 					   .target = local,
 					   .from_host = true,
@@ -219,6 +220,16 @@ static int compare(const struct rule *a, const struct rule *b)
 bool rule_equal(const struct rule *a, const struct rule *b)
 {
 	return compare(a, b) == 0;
+}
+
+bool rule_is_taken_for(const struct rule *a, const struct rule *b)
+{
+	struct rule twin = *a;
+
+	if (a->action != FR_ACT_GOTO || a->target == b->target)
+		return false;
+	twin.target = b->target;
+	return compare(&twin, b) == 0;
 }
 
 static int compare_items(const void *a, const void *b)

@@ -83,10 +83,14 @@ bool rule_is_plain_local(const struct rule *rule);
 /* Is it the guard's, or does it look at the bits of *marks* (also in the layout before paths)? */
 bool rule_fits(const struct rule_marks *marks, const struct rule *rule);
 bool rule_equal(const struct rule *a, const struct rule *b);
+/* Does the kernel take one for the other? It does not look at where they lead (rule_exists() and
+ * rule_find() of net/core/fib_rules.c). */
+bool rule_is_taken_for(const struct rule *a, const struct rule *b);
 
 /*
  * What has to be added and removed, in an order in which every packet finds its way at each step:
- * first all of *added*, then all of *removed*. Of *present* only what rule_is_ours() counts.
+ * first all of *added*, then all of *removed*, and with each those of *added* once more that were
+ * taken for it. Of *present* only what rule_is_ours() counts.
  */
 void rule_steps(const struct rule_list *present, const struct rule_list *plan,
 		struct rule_list *added, struct rule_list *removed);

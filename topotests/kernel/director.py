@@ -425,12 +425,16 @@ def test_many_paths(lab):
     lab.move("B")
     for number in range(10, 80):
         tell(driver, "path %d 4 10.3.0.%d%%toB gone" % (number, number))
-    expect("far", "601:\tfrom all lookup local" in lab.ip("R", "rule"), True)
+    rules = lab.ip("R", "rule")
+    expect("far", "601:\tfrom all lookup local" in rules, True)
+    expect("unmarked", len(re.findall("^0:.* goto 601", rules, re.MULTILINE)), 2)
     expect_round(client, {"A": 20})
     expect("own address", lab.ip("R", "route", "get", MEMBERS["R"])[:5], "local")
     for number in range(10, 80):
         tell(driver, "unpath %d" % number)
-    expect("near", "\n5:\tfrom all lookup local" in lab.ip("R", "rule"), True)
+    rules = lab.ip("R", "rule")
+    expect("near", "\n5:\tfrom all lookup local" in rules, True)
+    expect("unmarked", len(re.findall("^1:.* goto 5 ", rules, re.MULTILINE)), 2)
     expect_round(client, {"A": 20})
 
 
