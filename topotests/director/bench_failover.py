@@ -96,14 +96,14 @@ class FailOver:
         times = self.times.numbers("times")
         pins = site.pins() - pinned
         moved = ways.numbers("moved")
-        # Now everybody once: nobody else has moved.
+        # Now everybody once: those flows are where they belong, and nobody else has moved.
         self.sender.numbers(f"send {first} {flows} {ROUND_RATE} 0")
         after = ways.numbers("moved")
         if moved["lost"] or after["lost"] or times["lost"]:
             raise RuntimeError(f"not all was seen: {moved}, {after}, {times}")
         since = lambda at_us: round((at_us - event_us) / 1000, 1)  # noqa: E731
         return {
-            "flows": moved["flows"], "on_owners": moved["owner"], "elsewhere": moved["other"],
+            "flows": after["flows"], "on_owners": after["owner"], "elsewhere": after["other"],
             "others_moved": after["strangers"], "route_ms": since(times["routes-removed"][1]),
             "pins": pins, "last_pin_ms": since(times["transactions"][2]) if pins else 0,
             "last_wrong_ms": since(moved["last_wrong_us"]) if moved["last_wrong_us"] else 0,
