@@ -119,6 +119,7 @@ static int open_kernel(struct daemon *d, struct error *error)
 		.mark_path_mask = s->mark_path_mask,
 		.flows_max = s->flows_max,
 		.flow_lifetime_s = s->flow_lifetime_s,
+		.flows_fast_path = s->flows_fast_path,
 		.bpf_directory = d->bpf_directory,
 		.tunnel_port = s->tunnel_port,
 		.tunnel_vni = s->tunnel_vni,
@@ -222,7 +223,8 @@ static bool needs_new_kernel(const struct settings *old, const struct settings *
 	       old->mark_stray_bit != new->mark_stray_bit ||
 	       old->mark_tunnel_bit != new->mark_tunnel_bit ||
 	       old->mark_path_mask != new->mark_path_mask || old->flows_max != new->flows_max ||
-	       old->flow_lifetime_s != new->flow_lifetime_s || old->queue != new->queue ||
+	       old->flow_lifetime_s != new->flow_lifetime_s ||
+	       old->flows_fast_path != new->flows_fast_path || old->queue != new->queue ||
 	       old->pins_max != new->pins_max;
 }
 

@@ -131,6 +131,7 @@ static int copy_director(const Holdfast__Config *config, struct settings *s, str
 				 config->flow_lifetime_s);
 	s->flows_max = config->flows_max;
 	s->flow_lifetime_s = config->flow_lifetime_s;
+	s->flows_fast_path = config->flows_fast_path;
 	return 0;
 }
 

@@ -43,6 +43,7 @@ struct settings {
 	uint32_t pins_max;
 	uint32_t flows_max; /* these two count with a path mask only */
 	uint32_t flow_lifetime_s;
+	bool flows_fast_path;
 	uint32_t debug;
 };
 

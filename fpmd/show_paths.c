@@ -63,6 +63,7 @@ json_object *show_paths_json(struct daemon *d)
 	show_add_number(root, "probation", d->director.probation);
 	show_add_number(root, "flowsMax", d->settings.flows_max);
 	show_add_number(root, "flowLifetimeSec", d->settings.flow_lifetime_s);
+	show_add_bool(root, "fastPath", d->settings.flows_fast_path);
 	show_add_bool(root, "recordsOutliveFpmd", d->bpf_directory >= 0);
 	director_paths_each(d, add_path, paths);
 	json_object_object_add(root, "paths", paths);

@@ -6,7 +6,7 @@
  *
  *   kernel_driver --local ADDRESS [--vip VIP]... [--owner ID=ADDRESS]... [--default-owner ID]
  *                 [--keep all|detours|nothing] [--tunnel-port N] [--owner-mask MASK]
- *                 [--path-mask MASK [--routed VIP]... [--bpf-directory DIRECTORY]]
+ *                 [--path-mask MASK [--routed VIP]... [--bpf-directory DIRECTORY] [--fast-path]]
  *
  * A stray gets a pin to the default owner; without one it is delivered locally. Lines on standard
  * input are commands: "counters", "pins", "sessions", "known CLIENT PORT VIP PORT", "hold VIP 0|1",
@@ -406,6 +406,7 @@ static void parse_options(struct driver *driver, struct kernel_options *options,
 		{"path-mask", required_argument, NULL, 'a'},
 		{"routed", required_argument, NULL, 'r'},
 		{"bpf-directory", required_argument, NULL, 'b'},
+		{"fast-path", no_argument, NULL, 'f'},
 		{0},
 	};
 	struct in6_addr local;
@@ -433,6 +434,8 @@ static void parse_options(struct driver *driver, struct kernel_options *options,
 			parse_address(optarg, &driver->routed[driver->routed_count++]);
 		} else if (option == 'b') {
 			options->bpf_directory = open(optarg, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		} else if (option == 'f') {
+			options->flows_fast_path = true;
 		} else {
 			exit(2);
 		}

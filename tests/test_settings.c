@@ -240,6 +240,10 @@ START_TEST(without_a_path_mask_there_is_no_director)
 	ck_assert_uint_eq(s.mark_path_mask, 0x0ff00000);
 	ck_assert_uint_eq(s.flows_max, SETTINGS_FLOWS_MAX);
 	ck_assert_uint_eq(s.flow_lifetime_s, 5);
+	ck_assert(!s.flows_fast_path);
+	config.flows_fast_path = true;
+	ck_assert_int_eq(settings_from_config(&config, &s, &error), 0);
+	ck_assert(s.flows_fast_path);
 	config.mark_path_mask = 0;
 	ck_assert_int_eq(settings_from_config(&config, &s, &error), -1);
 	ck_assert_str_eq(error.text, "role director needs a mark path-mask");

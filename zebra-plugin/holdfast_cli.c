@@ -434,6 +434,14 @@ DEFPY(holdfast_flows_lifetime, holdfast_flows_lifetime_cmd,
 	return CMD_SUCCESS;
 }
 
+DEFPY(holdfast_flows_fast_path, holdfast_flows_fast_path_cmd, "[no$no] flows fast-path",
+      NO_STR FLOWS_STR "Recorded flows go past netfilter: no firewall rule sees them\n")
+{
+	config.flows_fast_path = !no;
+	changed();
+	return CMD_SUCCESS;
+}
+
 DEFPY(debug_holdfast, debug_holdfast_cmd,
       "[no$no] debug holdfast [<fpm|members|sessions|strays|directory|kernel|paths>$topic]",
       NO_STR DEBUG_STR HOLDFAST_STR "Messages from and to zebra\n"
@@ -574,6 +582,7 @@ void holdfast_cli_init(holdfast_loop *loop)
 	install_element(HOLDFAST_NODE, &holdfast_role_cmd);
 	install_element(HOLDFAST_NODE, &holdfast_flows_max_cmd);
 	install_element(HOLDFAST_NODE, &holdfast_flows_lifetime_cmd);
+	install_element(HOLDFAST_NODE, &holdfast_flows_fast_path_cmd);
 	install_element(ENABLE_NODE, &generate_holdfast_key_cmd);
 	install_element(ENABLE_NODE, &debug_holdfast_cmd);
 	install_element(CONFIG_NODE, &debug_holdfast_cmd);

@@ -56,6 +56,7 @@ struct holdfast_config {
 	uint32_t pin_check_s;
 	uint32_t flows_max;
 	uint32_t flow_lifetime_s;
+	bool flows_fast_path;
 	uint32_t debug; /* enum DebugTopic of fpm/holdfast.proto */
 };
 

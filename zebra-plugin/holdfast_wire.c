@@ -88,6 +88,7 @@ size_t holdfast_wire_config(const struct holdfast_config *config, uint8_t *out, 
 	message.mark_path_mask = holdfast_path_mask(config);
 	message.flows_max = config->flows_max;
 	message.flow_lifetime_s = config->flow_lifetime_s;
+	message.flows_fast_path = config->flows_fast_path;
 	message.debug = config->debug;
 	if (config->valkey.host[0]) {
 		valkey_fill(&valkey, &config->valkey);

@@ -95,4 +95,6 @@ void holdfast_write_block(struct vty *vty, const struct holdfast_config *config)
 		vty_out(vty, " flows max %u\n", config->flows_max);
 	if (config->flow_lifetime_s != defaults->flow_lifetime_s)
 		vty_out(vty, " flows lifetime %u\n", config->flow_lifetime_s);
+	if (config->flows_fast_path)
+		vty_out(vty, " flows fast-path\n");
 }

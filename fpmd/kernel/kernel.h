@@ -41,6 +41,7 @@ struct kernel_options {
 				     is none */
 	uint32_t flows_max;	  /* flows whose path is recorded, at most */
 	uint32_t flow_lifetime_s; /* a record without a packet for so long is void */
+	bool flows_fast_path;	  /* packets of recorded flows leave from ingress, past netfilter */
 	int bpf_directory;    /* descriptor of a directory on a bpffs, where maps outlive fpmd; -1:
 				 none */
 	uint16_t tunnel_port; /* UDP, VXLAN-GPE: 4790 by default */

@@ -15,6 +15,7 @@
 #include <linux/pkt_cls.h>
 #include <linux/tcp.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 

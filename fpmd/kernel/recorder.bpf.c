@@ -18,7 +18,9 @@ const volatile __u32 stray_bit;
 const volatile __u32 tunnel_bit;
 const volatile __u32 path_mask;
 const volatile __u32 path_shift;
-const volatile __u32 lifetime; /* as all times in units of 2^RECORDER_TIME_SHIFT ns */
+const volatile bool fast_path;
+const volatile __u32 table_base; /* + path id: the path's routing table */
+const volatile __u32 lifetime;	 /* as all times in units of 2^RECORDER_TIME_SHIFT ns */
 const volatile __u32 lifetime_closing;
 const volatile __u32 lifetime_probation;
 const volatile __u32 refresh; /* an open flow's last packet is noted if it is that much later */
@@ -269,7 +271,78 @@ static __always_inline void mark(struct __sk_buff *skb, __u32 path, __u32 flags,
 		skb->mark |= bits;
 }
 
-static __always_inline void follow(struct __sk_buff *skb, const struct packet *p, __u32 vip)
+/* With an Ethernet header before the IP header? */
+static __always_inline bool is_ethernet(struct __sk_buff *skb, __u32 ip_length)
+{
+	__be16 protocol;
+
+	return skb->len >= ETH_HLEN + ip_length &&
+	       !bpf_skb_load_bytes(skb, offsetof(struct ethhdr, h_proto), &protocol,
+				   sizeof(protocol)) &&
+	       protocol == skb->protocol;
+}
+
+static __always_inline bool age(struct __sk_buff *skb, const struct packet *p)
+{
+	__u8 left;
+	__be16 old, new;
+
+	if (p->ipv6) {
+		left = p->ip.v6.hop_limit - 1;
+		return !bpf_skb_store_bytes(skb, ETH_HLEN + offsetof(struct ipv6hdr, hop_limit),
+					    &left, sizeof(left), BPF_F_RECOMPUTE_CSUM);
+	}
+	left = p->ip.v4.ttl - 1;
+	old = bpf_htons(p->ip.v4.ttl << 8 | p->ip.v4.protocol);
+	new = bpf_htons(left << 8 | p->ip.v4.protocol);
+	return !bpf_l3_csum_replace(skb, ETH_HLEN + offsetof(struct iphdr, check), old, new,
+				    sizeof(new)) &&
+	       !bpf_skb_store_bytes(skb, ETH_HLEN + offsetof(struct iphdr, ttl), &left,
+				    sizeof(left), 0);
+}
+
+/*
+ * Forwards a packet at once, by its path's table, as the kernel would further on. What this cannot
+ * do (no route or neighbour left there, too large, its time to live over, options) goes the usual
+ * way. TC_ACT_UNSPEC: it does.
+ */
+static __always_inline int forward(struct __sk_buff *skb, const struct packet *p,
+				   const struct tcphdr *tcp, __u32 path)
+{
+	struct bpf_fib_lookup route = {
+		.family = p->ipv6 ? AF_INET6 : AF_INET,
+		.l4_protocol = IPPROTO_TCP,
+		.ifindex = skb->ifindex,
+	};
+	__u32 length = p->ipv6 ? bpf_ntohs(p->ip.v6.payload_len) + sizeof(p->ip.v6)
+			       : bpf_ntohs(p->ip.v4.tot_len);
+
+	if (!is_ethernet(skb, length) || (p->ipv6 ? p->ip.v6.hop_limit : p->ip.v4.ttl) <= 1 ||
+	    p->transport != p->ip_length)
+		return TC_ACT_UNSPEC;
+	/* The largest of the packets that it is cut into. */
+	route.tot_len = skb->gso_size ? skb->gso_size + p->transport + tcp->doff * 4 : length;
+	if (p->ipv6) {
+		__builtin_memcpy(route.ipv6_src, &p->ip.v6.saddr, sizeof(route.ipv6_src));
+		__builtin_memcpy(route.ipv6_dst, &p->ip.v6.daddr, sizeof(route.ipv6_dst));
+	} else {
+		route.ipv4_src = p->ip.v4.saddr;
+		route.ipv4_dst = p->ip.v4.daddr;
+	}
+	route.tbid = table_base + PATH_ID(path);
+	if (bpf_fib_lookup(skb, &route, sizeof(route), BPF_FIB_LOOKUP_DIRECT | BPF_FIB_LOOKUP_TBID))
+		return TC_ACT_UNSPEC;
+	if (!age(skb, p) ||
+	    bpf_skb_store_bytes(skb, offsetof(struct ethhdr, h_dest), route.dmac,
+				sizeof(route.dmac), 0) ||
+	    bpf_skb_store_bytes(skb, offsetof(struct ethhdr, h_source), route.smac,
+				sizeof(route.smac), 0))
+		return TC_ACT_SHOT;
+	count(RECORDER_FAST);
+	return bpf_redirect(route.ifindex, 0);
+}
+
+static __always_inline int follow(struct __sk_buff *skb, const struct packet *p, __u32 vip)
 {
 	struct flow_key key = {};
 	struct flow_record *found, record;
@@ -280,12 +353,12 @@ static __always_inline void follow(struct __sk_buff *skb, const struct packet *p
 	clear_mark(skb, owner_mask | stray_bit | tunnel_bit | path_mask);
 	if (p->protocol != IPPROTO_TCP || p->later_fragment ||
 	    !load(skb, p->transport, &tcp, sizeof(tcp)))
-		return;
+		return TC_ACT_UNSPEC;
 	set_key(&key, p, &tcp, vip);
 	found = find(&key);
 	if (!found) {
 		mark(skb, 0, 0, !is_syn(&tcp));
-		return;
+		return TC_ACT_UNSPEC;
 	}
 	record = *found;
 	time = now();
@@ -296,12 +369,12 @@ static __always_inline void follow(struct __sk_buff *skb, const struct packet *p
 		proceed(&key, p, &tcp, &record);
 	} else if ((record.flags & (RECORD_CLOSING | RECORD_PROBATION)) == RECORD_CLOSING &&
 		   !is_void(&record, time)) {
-		return;
+		return TC_ACT_UNSPEC;
 	} else if ((record.flags & RECORD_CLOSING) || is_void(&record, time)) {
 		if (record.flags & RECORD_TOLD)
 			tell_or_lose(&key, record.path, RECORDER_EVENT_ENDED);
 		remove(&key, &record);
-		return;
+		return TC_ACT_UNSPEC;
 	} else if (record.handshake == HANDSHAKE_UNSEEN) {
 		record.handshake = HANDSHAKE_SYN;
 	}
@@ -324,6 +397,10 @@ static __always_inline void follow(struct __sk_buff *skb, const struct packet *p
 	mark(skb, record.path, flags,
 	     !is_syn(&tcp) && ((flags & (PATH_SHARED | PATH_UP)) != PATH_UP ||
 			       (record.flags & RECORD_ADOPTED)));
+	/* A pin counts behind a path that is up, unless the flow is another path's. */
+	if (fast_path && (flags & PATH_UP) && !(record.flags & (RECORD_ADOPTED | RECORD_PROBATION)))
+		return forward(skb, p, &tcp, record.path);
+	return TC_ACT_UNSPEC;
 }
 
 static __always_inline void answer(struct flow_record *record, const struct tcphdr *tcp)
@@ -369,10 +446,8 @@ int record_ingress(struct __sk_buff *skb)
 	if (has_vlan(skb) || !parse(skb, &p))
 		return TC_ACT_UNSPEC;
 	vip = bpf_map_lookup_elem(&routed, &p.destination);
-	if (vip) {
-		follow(skb, &p, *vip);
-		return TC_ACT_UNSPEC;
-	}
+	if (vip)
+		return follow(skb, &p, *vip);
 	if (p.protocol == IPPROTO_TCP && !p.later_fragment &&
 	    load(skb, p.transport, &tcp, sizeof(tcp)) && tcp.syn && tcp.ack)
 		note_answer(skb, &p, &tcp);

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "fpmd/kernel/bpf_program.h"
+#include "fpmd/kernel/layout.h"
 #include "fpmd/kernel/recorder.skel.h"
 #include "fpmd/kernel/recorder_hooks.h"
 #include "fpmd/kernel/recorder_maps.h"
@@ -80,6 +81,8 @@ static void set_options(struct recorder *recorder, const struct kernel_options *
 	recorder->programs->rodata->tunnel_bit = options->mark_tunnel_bit;
 	recorder->programs->rodata->path_mask = options->mark_path_mask;
 	recorder->programs->rodata->path_shift = (uint32_t)ffs((int)options->mark_path_mask) - 1;
+	recorder->programs->rodata->fast_path = options->flows_fast_path;
+	recorder->programs->rodata->table_base = LAYOUT_TABLE_PATH_BASE;
 	recorder->programs->rodata->lifetime = time_units(options->flow_lifetime_s);
 	recorder->programs->rodata->refresh =
 		time_units(options->flow_lifetime_s) / REFRESHES_PER_LIFETIME;
@@ -632,6 +635,7 @@ static const struct {
 	[RECORDER_MOVED] = {"flows-moved", "flows that left by another path than recorded"},
 	[RECORDER_CLOSING] = {"flows-closing", "flows whose client sent a FIN or RST"},
 	[RECORDER_REMOVED] = {"flows-removed", "records that ended, also of probation"},
+	[RECORDER_FAST] = {"flows-fast", "packets of flows that went by the fast path"},
 };
 
 size_t recorder_counters(struct recorder *recorder, struct kernel_counter *out, size_t max)

@@ -42,6 +42,7 @@ ALL = BLOCK.replace(" directory key", ROLE + " directory key") + ENGINE + """ di
  pins check-interval 5
  flows max 2000
  flows lifetime 60
+ flows fast-path
 """
 
 
@@ -189,7 +190,7 @@ def test_every_line_has_a_no_form(r1):
     enter(r1, ALL)
     assert block(r1, "no directory engine", "no directory port", "no directory replicas", "no directory ring-members", "no directory record-lifetime",
                  "no tunnel", "no mark", "no queue", "no pins max", "no pins check-interval",
-                 "no role", "no flows max", "no flows lifetime") == ""
+                 "no role", "no flows max", "no flows lifetime", "no flows fast-path") == ""
     assert running(r1) == BLOCK
 
 
@@ -268,10 +269,14 @@ def test_the_default_path_mask_gives_way_with_a_warning(r1, peer):
     assert block(r1, "mark owner-mask 0xff000000 stray-bit 1 tunnel-bit 2", "role server") == warning
     assert eventually(lambda: fpmd.got("config")[-1].get("role") == 1)
     assert "path-mask" not in fpmd.got("config")[-1]
-    assert block(r1, "mark path-mask ff0000", "role director", "flows max 2000", "flows lifetime 60") == ""
+    assert block(r1, "mark path-mask ff0000", "role director", "flows max 2000", "flows lifetime 60",
+                 "flows fast-path") == ""
     assert eventually(lambda: fpmd.got("config")[-1].get("role") == 2)
     config = fpmd.got("config")[-1]
     assert (config["path-mask"], config["flows-max"], config["flow-lifetime"]) == (0xff0000, 2000, 60)
+    assert config["fast-path"]
+    assert block(r1, "no flows fast-path") == ""
+    assert eventually(lambda: "fast-path" not in fpmd.got("config")[-1])
     assert block(r1, "mark path-mask 0") == ""
     assert " path-mask 0x00000000\n" in running(r1)
     assert eventually(lambda: "path-mask" not in fpmd.got("config")[-1])

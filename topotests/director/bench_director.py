@@ -6,22 +6,22 @@ import bench_failover
 import bench_rates
 from bench_site import LEAVES, SERVERS
 
+RATES = [f"{kind}{form}" for kind in (SERVERS, LEAVES) for form in ("", "-fast")]
+
 # figure -> (key, most or least, target). What has no entry is for information.
 TARGETS = {
-    "forwarding_servers_100000": ("ratio", "at most", 1.10),
-    "forwarding_leaves_100000": ("ratio", "at most", 1.10),
-    **{f"connections_{SERVERS}_{size}": ("ratio", "at least", 0.95) for size in bench_rates.SIZES},
-    **{f"connections_{LEAVES}_{size}": ("ratio", "at least", 0.95) for size in bench_rates.SIZES},
+    **{f"forwarding_{section}_100000": ("ratio", "at most", 1.10) for section in RATES},
+    **{f"connections_{section}_{size}": ("ratio", "at least", 0.95) for section in RATES for size in bench_rates.SIZES},
     "withdrawal_owners_known": ("last_wrong_ms", "at most", 50),
     "withdrawal_owners_unknown": ("last_pin_ms", "at most", 500),
     "conntrackd": ("ratio", "at most", 0.1),
 }
 
 
-def rates(kind, wanted):
+def rates(kind, wanted, fast=False):
     def section(folder, quick):
         sizes = bench_rates.SIZES[:2] if quick else bench_rates.SIZES
-        yield from bench_rates.measure(kind, folder, sizes, 5 if quick else bench_rates.ROUNDS, wanted)
+        yield from bench_rates.measure(kind, folder, sizes, 5 if quick else bench_rates.ROUNDS, wanted, fast)
 
     return section
 
@@ -42,7 +42,9 @@ def conntrackd(folder, quick):
 
 SECTIONS = {
     SERVERS: rates(SERVERS, ("forwarding", "connections")),
+    f"{SERVERS}-fast": rates(SERVERS, ("forwarding", "connections"), fast=True),
     LEAVES: rates(LEAVES, ("forwarding", "connections")),
+    f"{LEAVES}-fast": rates(LEAVES, ("forwarding", "connections"), fast=True),
     "memory": memory,
     "withdrawal": withdrawal,
     "conntrackd": conntrackd,

@@ -58,8 +58,8 @@ def record_bytes(site):
 class Host:
     """A site with the programs that measure it."""
 
-    def __init__(self, kind, holdfast, key_file):
-        self.site = Site(kind, holdfast, key_file)
+    def __init__(self, kind, holdfast, key_file, fast):
+        self.site = Site(kind, holdfast, key_file, fast)
         try:
             self.sender = self.site.sender()
             self.floor = self.site.sender("floor", ("floor", "floor"))
@@ -161,25 +161,26 @@ def memory(before, after, flows):
     return {name: round((after[name] - before[name]) / flows, 1) for name in before}
 
 
-def measure(kind, folder, sizes, rounds, wanted):
+def measure(kind, folder, sizes, rounds, wanted, fast=False):
     """Yields (name, figures) of one kind of paths."""
+    section = f"{kind}-fast" if fast else kind
     bench_site.raise_limits()
     hosts = []
     try:
         for holdfast in False, True:
-            hosts.append(Host(kind, holdfast, bench_site.make_key(folder)))
+            hosts.append(Host(kind, holdfast, bench_site.make_key(folder), fast))
         stock, ours = hosts
         for size in sizes:
             before, flows = snapshot(ours.site), size - ours.flows
             ours.grow(size)
             time.sleep(0.5)
             if "memory" in wanted and flows >= MEMORY_FLOWS / 2:
-                yield f"memory_{kind}_{size}", memory(before, snapshot(ours.site), flows)
+                yield f"memory_{section}_{size}", memory(before, snapshot(ours.site), flows)
             stock.flows = size
             if "forwarding" in wanted:
-                yield f"forwarding_{kind}_{size}", forwarding(stock, ours, rounds)
+                yield f"forwarding_{section}_{size}", forwarding(stock, ours, rounds)
             if "connections" in wanted:
-                yield f"connections_{kind}_{size}", connections(stock, ours, rounds)
+                yield f"connections_{section}_{size}", connections(stock, ours, rounds)
     finally:
         for host in hosts:
             host.site.close()

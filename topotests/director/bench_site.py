@@ -83,10 +83,11 @@ class NodeProcess(group.Process):
 
 
 class Site:
-    """*holdfast*: with it, or stock FRR alone. *kind*: what the paths lead to."""
+    """*holdfast*: with it, or stock FRR alone. *kind*: what the paths lead to. *fast*: with `flows fast-path`."""
 
-    def __init__(self, kind, holdfast, key_file=None):
+    def __init__(self, kind, holdfast, key_file=None, fast=False):
         self.kind = kind
+        self.fast = fast
         self.holdfast = holdfast
         self.key_file = key_file
         self.run = Run()
@@ -233,7 +234,8 @@ class Site:
         if self.holdfast:
             lines += [
                 "holdfast", f" prefix {VIP}/32", " member-range 10.77.0.0/24", f" local-member {DIRECTOR}",
-                f" directory key-file {self.key_file}", f" pins max {FLOWS_MAX}", f" flows max {FLOWS_MAX}", "exit",
+                f" directory key-file {self.key_file}", f" pins max {FLOWS_MAX}", f" flows max {FLOWS_MAX}",
+                *([" flows fast-path"] if self.fast else []), "exit",
             ]  # fmt: skip
         return "\n".join(lines) + "\n"
 

@@ -252,6 +252,62 @@ def test_lost_link_needs_nobody(lab):
                 "sed -n 's/.*packets \\([0-9]*\\).*/\\1/p'")) >= 20, True)
 
 
+def forwarded(lab):
+    """Segments to VIPs that netfilter saw on R, and those that came to A from one hop away."""
+    def count(name, family, rule):
+        return sum(map(int, re.findall(r"packets (\d+)", lab.on(
+            name, "nft", "list", "chain", family, "spy", rule))))
+    return [count("R", family, "forward") for family in ("ip", "ip6")] + \
+        [count("A", family, "prerouting") for family in ("ip", "ip6")]
+
+
+def spy(lab):
+    for family, vip, left in (("ip", VIP, "ip ttl 63"), ("ip6", VIP6, "ip6 hoplimit 63")):
+        for name, hook, match in (("R", "forward", ""), ("A", "prerouting", left)):
+            lab.on(name, "nft", "add table %s spy; add chain %s spy %s { type filter hook %s priority 0; }; "
+                   "add rule %s spy %s %s daddr %s tcp dport %d %s counter"
+                   % (family, family, hook, hook, family, hook, family, vip, PORT, match))
+
+
+def test_fast_path(lab):
+    """Recorded flows go past netfilter, and the usual way as soon as their path has no route."""
+    wire(lab)
+    serve(lab, "A", "B")
+    lab.server("A", VIP6)
+    driver = direct(lab, "--fast-path", ipv6=True)
+    for family in (4, 6):
+        set_path(driver, "A", "hop=%s%%toA1" % ("10.4.0.2" if family == 4 else "2001:db8:4::2"), family=family)
+    time.sleep(0.1)
+    spy(lab)
+    clients = [opened(lab), opened(lab, vip=VIP6)]
+    before = forwarded(lab)
+    expect("opened the usual way", all(before[:2]), True)
+    damaged = lab.retransmissions()
+    lab.move("B")
+    for client in clients * 3:
+        expect_round(client, {"A": 20})
+    after = forwarded(lab)
+    expect("seen by netfilter", after[:2], before[:2])
+    expect("aged", [now - then >= 60 for now, then in zip(after[2:], before[2:])], [True, True])
+    # With nobody but the kernel: by the backup.
+    driver.child.send_signal(signal.SIGSTOP)
+    cut(lab)
+    lab.ip("A", "-6", "route", "replace", "default", "via", "2001:db8:4::1")
+    for client in clients * 2:
+        expect_round(client, {"A": 20})
+    # But for those that made the kernel look for the neighbour there.
+    expect("by the backup, too", [now - then < 20 for now, then in zip(forwarded(lab)[:2], before[:2])],
+           [True, True])
+    before = forwarded(lab)
+    expect("retransmissions", lab.retransmissions() - damaged <= 40, True)
+    driver.child.send_signal(signal.SIGCONT)
+    for family in (4, 6):
+        set_path(driver, "A", "withdrawn", family=family)
+    for client in clients:
+        expect("reset by B, the usual way", client.ask("round")["reset"], 20)
+    expect("the usual way", [now > then for now, then in zip(forwarded(lab)[:2], before[:2])], [True, True])
+
+
 def again(lab, *words):
     driver = direct(lab, maps=False)
     for name in "AB":
