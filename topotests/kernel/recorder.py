@@ -497,8 +497,9 @@ def test_forged(lab):
     expect("records", driver.sweep(), {1: (10, 0)})
     # Whether the SYN was forged, or its SYN-ACK went another way, the directory knows.
     wait_until("adopted", lambda: len(driver.events("adopted")), 10)
-    driver.tell("path 1 4 toA shared down")
+    # First the pin: B still repeats its SYN-ACKs, and would reset a client whose answer came there.
     lab.pin("A")
+    driver.tell("path 1 4 toA shared down")
     for port in client.ask("ports"):
         lab.send("syn", 1, "--port", str(port), client="10.1.0.2", port=PORT)
     expect_round(client, {"A": 10})
