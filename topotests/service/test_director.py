@@ -30,19 +30,22 @@ BLOCK = """holdfast
  directory key-file /etc/frr/holdfast.key
 """
 SERVERS = ("r2", "r3")
+VIP, OWN = "192.0.2.80", "192.0.2.81"  # OWN: that the director serves itself
 SESSIONS = 20
 SERVER = """
-import socket, threading
+import socket, sys, threading
 def serve(connection):
     while (data := connection.recv(99)):
         connection.sendall(data)
-listener = socket.create_server(("192.0.2.80", 80), backlog=99)
+listener = socket.create_server((sys.argv[1], 80), backlog=99)
 while True:
     threading.Thread(target=serve, args=[listener.accept()[0]], daemon=True).start()
 """
 CLIENT = """
-import socket, time
-sessions = [socket.create_connection(("192.0.2.80", 80), timeout=3) for _ in range(%d)]
+import socket, sys, time
+sessions = [socket.create_connection((sys.argv[1], 80), timeout=3) for _ in range(%d)]
+for session in sessions:
+    session.settimeout(None)
 while True:
     for session in sessions:
         session.sendall(b"x")
@@ -86,25 +89,25 @@ def routers(request):
                " chown frr /etc/frr/holdfast.key; mkdir /etc/frr/bpf; mount -t bpf -o mode=700 bpf /etc/frr/bpf")
         tgen.start_router()
         r1.run("ip addr add 10.9.0.1/24 dev r1-eth2")
-        c1.run("ip addr add 10.9.0.2/24 dev c1-eth0; ip route add 192.0.2.80/32 via 10.9.0.1")
+        c1.run("ip addr add 10.9.0.2/24 dev c1-eth0; ip route add 192.0.2.80/31 via 10.9.0.1")
         for name in SERVERS:
-            start_python(tgen.gears[name], "server", SERVER)
+            start_python(tgen.gears[name], "server", SERVER, VIP)
         start_fpmd(r1)
         enter(r1, BLOCK)
         assert eventually(lambda: len(paths(r1)) == 2, 20), vtysh(r1, "show holdfast") + r1.run("cat /etc/frr/fpmd.log")
         yield tgen.gears
     finally:
-        for name in SERVERS + ("c1",):
+        for name in SERVERS + ("r1", "c1"):
             tgen.gears[name].run("kill $(cat /etc/frr/*.script.pid)")
         r1.run("kill $(cat /etc/frr/fpmd.pid); umount /etc/frr/bpf")
         tgen.stop_topology()
 
 
-def start_python(router, name, script):
+def start_python(router, name, script, address):
     with open("/tmp/%s.%d.py" % (name, os.getpid()), "w") as file:
         file.write(script)
-    router.run("cp %s /etc/frr/%s.py; rm %s; python3 /etc/frr/%s.py >/etc/frr/%s.out 2>&1 </dev/null & echo $!"
-               " >/etc/frr/%s.script.pid" % (file.name, name, file.name, name, name, name))
+    router.run("cp %s /etc/frr/%s.py; rm %s; python3 /etc/frr/%s.py %s >/etc/frr/%s.out 2>&1 </dev/null & echo $!"
+               " >/etc/frr/%s.script.pid" % (file.name, name, file.name, name, address, name, name))
 
 
 def shown(r1):
@@ -120,10 +123,16 @@ def flows(r1):
     return {path["interface"]: path["flows"] for path in shown(r1).get("paths", [])}
 
 
-def alive(c1):
+def alive(c1, name="client"):
     """How many sessions answered in the last turn that is over."""
-    lines = c1.run("cat /etc/frr/client.out").split()
+    lines = c1.run("cat /etc/frr/%s.out" % name).split()
     return len(lines), lines[-1:]
+
+
+def all_go_on(c1, name="client"):
+    """Also if the servers' way back was away for seconds."""
+    turns = alive(c1, name)[0]
+    return eventually(lambda: alive(c1, name)[0] > turns + 2, 30) and alive(c1, name)[1] == [str(SESSIONS)]
 
 
 def test_the_routes_make_it_a_director(routers):
@@ -145,7 +154,7 @@ def test_the_routes_make_it_a_director(routers):
 
 def test_its_flows_are_counted_and_outlive_fpmd(routers):
     r1, c1 = routers["r1"], routers["c1"]
-    start_python(c1, "client", CLIENT)
+    start_python(c1, "client", CLIENT, VIP)
     assert eventually(lambda: alive(c1)[1] == [str(SESSIONS)], 10), c1.run("cat /etc/frr/client.out")
     assert eventually(lambda: sum(flows(r1).values()) == SESSIONS, 20), vtysh(r1, "show holdfast paths")
     before = flows(r1)
@@ -160,9 +169,62 @@ def test_its_flows_are_counted_and_outlive_fpmd(routers):
     assert eventually(lambda: flows(r1) == before, 20), vtysh(r1, "show holdfast paths")
     assert {path["interface"]: path["id"] for path in paths(r1)} == ids
     assert r1.run("ls /etc/frr/bpf/holdfast").split() == [directory]
-    turns, answered = alive(c1)
-    assert answered == [str(SESSIONS)]
-    assert eventually(lambda: alive(c1)[0] > turns) and alive(c1)[1] == [str(SESSIONS)]
+    assert all_go_on(c1)
+
+
+def test_a_prefix_of_its_own_beside(routers):
+    """One host serves one prefix and directs another: each has what its role gives it."""
+    r1, c1 = routers["r1"], routers["c1"]
+    before = flows(r1)
+    r1.run("ip addr add 192.0.2.81/32 dev lo")
+    start_python(r1, "own_server", SERVER, OWN)
+    enter(r1, "holdfast\n prefix 192.0.2.81/32\n")
+    assert eventually(lambda: shown(r1)["prefixes"] == [
+        {"prefix": VIP, "role": "routed"}, {"prefix": OWN, "role": "served"}]), shown(r1)
+    start_python(c1, "own_client", CLIENT, OWN)
+    assert eventually(lambda: alive(c1, "own_client")[1] == [str(SESSIONS)], 10), c1.run("cat /etc/frr/own_client.out")
+    assert eventually(lambda: len(json.loads(vtysh(r1, "show holdfast sessions json"))["sessions"]) == SESSIONS)
+    assert flows(r1) == before
+    assert all_go_on(c1) and all_go_on(c1, "own_client")
+    enter(r1, "holdfast\n no prefix 192.0.2.81/32\n")
+    assert eventually(lambda: shown(r1)["prefixes"] == [{"prefix": VIP, "role": "routed"}]), shown(r1)
+    assert len(paths(r1)) == 2
+    assert all_go_on(c1) and all_go_on(c1, "own_client")
+    c1.run("kill $(cat /etc/frr/own_client.script.pid); rm /etc/frr/own_client.script.pid")
+    r1.run("kill $(cat /etc/frr/own_server.script.pid); rm /etc/frr/own_server.script.pid; ip addr del 192.0.2.81/32 dev lo")
+
+
+def end(router, daemon, signal=""):
+    pid = router.run("cat /var/run/frr/%s.pid" % daemon).strip()
+    router.run("kill %s %s; while kill -0 %s 2>/dev/null; do sleep 0.02; done" % (signal, pid, pid))
+
+
+def drain(router, wanted):
+    configured = vtysh(router, "configure", "router bgp", "address-family ipv4 unicast",
+                       ("" if wanted else "no ") + "network 192.0.2.80/32")
+    assert not configured.strip(), configured
+
+
+def test_zebra_dies_while_a_path_goes(routers):
+    """watchfrr starts zebra and then bgpd anew: to this host all paths and members vanish at once, and come back. The
+    flows stay where they are, also those of the path that BGP withdrew meanwhile."""
+    r1, r3, c1 = (routers[name] for name in ("r1", "r3", "c1"))
+    before = flows(r1)
+    r1.run("printf '%s' >/etc/frr/zebra.conf" % BLOCK.replace("\n", "\\n"))
+    end(r1, "zebra", "-9")
+    drain(r3, False)
+    assert all_go_on(c1)
+    end(r1, "bgpd")
+    r1.net.startRouterDaemons(["zebra", "bgpd"])
+    assert eventually(lambda: "r1-eth0" in r1.run("ip route show 192.0.2.80"), 30), vtysh(r1, "show bgp summary")
+    assert "r1-eth1" not in r1.run("ip route show 192.0.2.80")
+    assert eventually(lambda: not json.loads(vtysh(r1, "show holdfast json"))["isolated"]), vtysh(r1, "show holdfast")
+    assert all_go_on(c1)
+    assert flows(r1) == before
+    drain(r3, True)
+    assert eventually(lambda: "r1-eth1" in r1.run("ip route show 192.0.2.80"), 20)
+    assert len(paths(r1)) == 2 and flows(r1) == before
+    assert all_go_on(c1)
 
 
 def test_a_role_that_leaves_it_out(routers):
