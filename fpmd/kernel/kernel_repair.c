@@ -109,7 +109,7 @@ static int follow_devices(struct kernel *kernel, bool first, struct error *error
 			continue;
 		bpf_detach(kernel->bpf, before.items[i].index);
 		if (kernel->recorder)
-			recorder_detach(kernel->recorder, before.items[i].index);
+			recorder_device_gone(kernel->recorder, before.items[i].index);
 	}
 	for (size_t i = 0; i < kernel->devices.count; i++) {
 		const struct device *device = &kernel->devices.items[i];

@@ -229,8 +229,9 @@ int recorder_open(const struct kernel_options *options, struct rtnl *rtnl,
 	if (options->bpf_directory < 0)
 		error_set(warning, "what is recorded of flows is lost whenever fpmd restarts: it "
 				   "has no directory on a bpffs");
-	else
-		opened->directory = fcntl(options->bpf_directory, F_DUPFD_CLOEXEC, 0);
+	else if ((opened->directory = fcntl(options->bpf_directory, F_DUPFD_CLOEXEC, 0)) < 0)
+		error_set(warning, "what is recorded of flows is lost whenever fpmd restarts: %s",
+			  strerror(errno));
 	if (load(opened, options, warning, error) < 0 || learn_routed(opened, error) < 0) {
 		recorder_close(opened);
 		return -1;
@@ -449,6 +450,14 @@ int recorder_attach(struct recorder *recorder, int device, struct error *error)
 void recorder_detach(struct recorder *recorder, int device)
 {
 	recorder_hooks_detach(&recorder->hooks, device);
+}
+
+void recorder_device_gone(struct recorder *recorder, int device)
+{
+	struct neighbour_key key = {.device = (uint32_t)device};
+
+	recorder_detach(recorder, device);
+	bpf_map_delete_elem(bpf_map__fd(recorder->programs->maps.neighbours), &key);
 }
 
 /* False: of a VIP that is not routed any more. */

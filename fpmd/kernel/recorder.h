@@ -57,6 +57,8 @@ int recorder_neighbours_clear(struct recorder *recorder, struct error *error);
  */
 int recorder_attach(struct recorder *recorder, int device, struct error *error);
 void recorder_detach(struct recorder *recorder, int device);
+/* Forgets a device that is not there any more: its index is not used again. */
+void recorder_device_gone(struct recorder *recorder, int device);
 
 /* Begins to hand on events, every few milliseconds; as in struct kernel_handlers. */
 typedef void recorder_flow_fn(void *arg, const struct flow *flow, uint16_t path,
