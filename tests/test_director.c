@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The whole daemon as a director: which VIPs are routed, and what a restart takes over. */
+#include <errno.h>
+
 #include "tests/director_rig.h"
 
 /* What this host says of itself. */
