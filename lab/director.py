@@ -77,9 +77,7 @@ class Drain(DirectorScenario):
     title = "a path is drained: it no longer leads to the VIP, but to the members"
 
     def act(self, stage):
-        way = stage.chance.choice(stage.topology.ways)
-        stage.event(f"drain {way}")
-        stage.network.withdraw_way(way)
+        drain_some(stage)
 
 
 class PathLoss(DirectorScenario):
@@ -238,9 +236,7 @@ class Takeover(DirectorScenario):
         stage.network.client_uses(second)
         stage.pause(1.8, 2.2)
         stage.set_apart()
-        way = stage.chance.choice(stage.topology.ways)
-        stage.event(f"drain {way}")
-        stage.network.withdraw_way(way)
+        drain_some(stage)
 
 
 class FpmdKill(DirectorScenario):
@@ -258,9 +254,7 @@ class FpmdKill(DirectorScenario):
         for edge in edges if stage.holdfast else ():
             stage.holdfast.kill(stage.network, edge)
         stage.pause(0.2, 0.4)
-        way = stage.chance.choice(stage.topology.ways)
-        stage.event(f"drain {way}")
-        stage.network.withdraw_way(way)
+        drain_some(stage)
         stage.pause(0.8, 1.2)
         start_fpmds(stage)
         stage.pause(1.0)
@@ -281,9 +275,7 @@ class ShortTimers(DirectorScenario):
             stage.holdfast.set_timers(stage.network, self.seconds)
 
     def act(self, stage):
-        way = stage.chance.choice(stage.topology.ways)
-        stage.event(f"drain {way}")
-        stage.network.withdraw_way(way)
+        way = drain_some(stage)
         stage.pause(self.seconds + 1)
         stage.event(f"add {way}")
         stage.network.announce_way(way)
@@ -304,6 +296,14 @@ def recorded(stage):
         return 0, 0
     answer = stage.holdfast.show(stage.network, stage.topology.director, "counters")
     return answer["kernel"]["flowsRecorded"], answer["fpmd"]["flowPins"]
+
+
+def drain_some(stage):
+    """A path no longer leads to the VIP, but to the members. Returns its name."""
+    way = stage.chance.choice(stage.topology.ways)
+    stage.event(f"drain {way}")
+    stage.network.withdraw_way(way)
+    return way
 
 
 def cut_some(stage):
