@@ -106,17 +106,14 @@ class Client(Process):
         return json.loads(self.lines[start])
 
 
-class Lab:
-    address = {"A": "10.2.0.2", "B": "10.3.0.2"}
-    address6 = {"A": "2001:db8:2::2", "B": "2001:db8:3::2"}
+class Namespaces:
+    """Namespaces and the processes in them, which end with the lab."""
 
-    def __init__(self, driver):
-        self.folder = tempfile.mkdtemp(prefix="hfk")
-        os.chmod(self.folder, 0o755)
-        self.program = shutil.copy(driver, self.folder)
-        self.prefix = "hfk%d" % os.getpid()
+    names = ""
+
+    def __init__(self, prefix):
+        self.prefix = "%s%d" % (prefix, os.getpid())
         self.processes = []
-        self.drivers = {}
 
     def ns(self, name):
         return "%s-%s" % (self.prefix, name)
@@ -130,8 +127,48 @@ class Lab:
     def sysctl(self, name, *settings):
         self.on(name, "sysctl", "-qw", *settings)
 
+    def start(self, cls, name, *command):
+        process = cls(["ip", "netns", "exec", self.ns(name), *command])
+        self.processes.append(process)
+        return process
+
+    def end(self, process, number=signal.SIGTERM):
+        process.stop(number)
+        self.processes.remove(process)
+
+    def server(self, name, vip=VIP, port=PORT, mark=0):
+        process = self.start(Process, name, sys.executable, TRAFFIC, "serve", vip, str(port),
+                             name, str(mark))
+        process.wait("ready")
+        return process
+
+    def client(self, name="C"):
+        return self.start(Client, name, sys.executable, TRAFFIC, "sessions")
+
+    def destroy(self):
+        for process in list(self.processes):
+            try:
+                self.end(process, signal.SIGKILL)
+            except (OSError, Failure):
+                pass
+        for name in self.names:
+            run("ip", "netns", "del", self.ns(name), check=False)
+
+
+class Lab(Namespaces):
+    names = "CRAB"
+    address = {"A": "10.2.0.2", "B": "10.3.0.2"}
+    address6 = {"A": "2001:db8:2::2", "B": "2001:db8:3::2"}
+
+    def __init__(self, driver):
+        super().__init__("hfk")
+        self.folder = tempfile.mkdtemp(prefix="hfk")
+        os.chmod(self.folder, 0o755)
+        self.program = shutil.copy(driver, self.folder)
+        self.drivers = {}
+
     def build(self):
-        for name in "CRAB":
+        for name in self.names:
             run("ip", "netns", "add", self.ns(name))
             # No link-local address is tentative: neighbours would be found a second late.
             self.sysctl(name, "net.ipv6.conf.all.accept_dad=0", "net.ipv6.conf.default.accept_dad=0")
@@ -160,24 +197,6 @@ class Lab:
     def move(self, name):
         self.ip("R", "route", "replace", VIP, "via", self.address[name])
         self.ip("R", "route", "replace", VIP6, "via", self.address6[name])
-
-    def start(self, cls, name, *command):
-        process = cls(["ip", "netns", "exec", self.ns(name), *command])
-        self.processes.append(process)
-        return process
-
-    def end(self, process, number=signal.SIGTERM):
-        process.stop(number)
-        self.processes.remove(process)
-
-    def server(self, name, vip=VIP, port=PORT, mark=0):
-        process = self.start(Process, name, sys.executable, TRAFFIC, "serve", vip, str(port),
-                             name, str(mark))
-        process.wait("ready")
-        return process
-
-    def client(self, name="C"):
-        return self.start(Client, name, sys.executable, TRAFFIC, "sessions")
 
     def drive(self, name, *options, keep="nothing", vips=(VIP,), capabilities=CAPABILITIES,
               ipv6=False):
@@ -221,13 +240,7 @@ class Lab:
         ) + "\n".join(line for line in sysctls if re.search("forward|rp_filter|accept_", line))
 
     def destroy(self):
-        for process in list(self.processes):
-            try:
-                self.end(process, signal.SIGKILL)
-            except (OSError, Failure):
-                pass
-        for name in "CRAB":
-            run("ip", "netns", "del", self.ns(name), check=False)
+        super().destroy()
         run("umount", os.path.join(self.folder, "maps"), check=False)
         shutil.rmtree(self.folder)
 
