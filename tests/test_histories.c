@@ -114,17 +114,10 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("histories");
 	TCase *tcase = tcase_create("histories");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_set_timeout(tcase, PART_TIMEOUT_S);
 	tcase_add_test(tcase, a_seed_is_a_history);
 	tcase_add_loop_test(tcase, no_wrong_owner_is_found, 0, PARTS);
-	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run("histories", tcase);
 }

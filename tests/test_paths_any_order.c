@@ -121,16 +121,9 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("paths_any_order");
 	TCase *tcase = tcase_create("paths_any_order");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_loop_test(tcase, any_order, 0, 60);
 	tcase_set_timeout(tcase, 60);
-	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return unit_run("paths_any_order", tcase);
 }

@@ -9,23 +9,30 @@
 
 #include "fpmd/flow.h"
 
+/* Runs the cases and frees them. Returns what main() is to return. */
+static inline int unit_run(const char *name, TCase *tcase)
+{
+	Suite *suite = suite_create(name);
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	suite_add_tcase(suite, tcase);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
 #define UNIT_MAIN(name, ...)                                                                       \
 	int main(void)                                                                             \
 	{                                                                                          \
 		const TTest *const cases[] = {__VA_ARGS__};                                        \
-		Suite *suite = suite_create(name);                                                 \
 		TCase *tcase = tcase_create(name);                                                 \
-		SRunner *runner = srunner_create(suite);                                           \
-		int failed;                                                                        \
                                                                                                    \
 		for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)                      \
 			tcase_add_test(tcase, cases[i]);                                           \
 		tcase_set_timeout(tcase, 60);                                                      \
-		suite_add_tcase(suite, tcase);                                                     \
-		srunner_run_all(runner, CK_NORMAL);                                                \
-		failed = srunner_ntests_failed(runner);                                            \
-		srunner_free(runner);                                                              \
-		return failed ? EXIT_FAILURE : EXIT_SUCCESS;                                       \
+		return unit_run(name, tcase);                                                      \
 	}
 
 static inline struct in6_addr unit_address(const char *text)
