@@ -375,14 +375,18 @@ void expect(uint32_t id, enum kernel_verdict wanted, uint16_t wanted_owner)
 		ck_assert_uint_eq(owner, wanted_owner);
 }
 
+void expect_stray(uint16_t port, enum kernel_verdict wanted, uint16_t wanted_owner)
+{
+	uint32_t id = stray(port);
+
+	run();
+	expect(id, wanted, wanted_owner);
+}
+
 /* A flow with a pin to *owner*. */
 void detour(uint16_t port, const char *owner)
 {
-	uint32_t id;
-
 	answer(port, DIRECTORY_FOUND, owner);
-	id = stray(port);
-	run();
-	expect(id, KERNEL_DETOUR, owner_id(owner));
+	expect_stray(port, KERNEL_DETOUR, owner_id(owner));
 	ck_assert_uint_eq(pin_of(port), owner_id(owner));
 }

@@ -60,6 +60,8 @@ void answer(uint16_t port, enum directory_answer what, const char *owner);
 uint32_t stray(uint16_t port);
 uint16_t pin_of(uint16_t port);
 void expect(uint32_t id, enum kernel_verdict wanted, uint16_t wanted_owner);
+/* One more segment of the flow meets no session, and has this verdict a moment later. */
+void expect_stray(uint16_t port, enum kernel_verdict wanted, uint16_t wanted_owner);
 /* Makes a flow with a pin to *owner*. */
 void detour(uint16_t port, const char *owner);
 

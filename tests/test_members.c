@@ -21,31 +21,19 @@ END_TEST
 /* A host that has just started hears of the others one by one. */
 START_TEST(nobody_is_known_to_be_absent_while_members_come)
 {
-	uint32_t id;
-
 	begin();
 	config_send();
 	replay_end_send();
 	answer(1, DIRECTORY_ABSENT, NULL);
 	answer(2, DIRECTORY_FOUND, OWNER_2);
-	id = stray(1);
-	run();
-	expect(id, KERNEL_DROP, 0);
+	expect_stray(1, KERNEL_DROP, 0);
 	member_add(OWNER_1);
-	id = stray(1);
-	run();
-	expect(id, KERNEL_DROP, 0);
-	id = stray(2);
-	run();
-	expect(id, KERNEL_DROP, 0);
+	expect_stray(1, KERNEL_DROP, 0);
+	expect_stray(2, KERNEL_DROP, 0);
 	member_add(OWNER_2);
-	id = stray(2);
-	run();
-	expect(id, KERNEL_DETOUR, owner_id(OWNER_2));
+	expect_stray(2, KERNEL_DETOUR, owner_id(OWNER_2));
 	pass(REACH_LEARN_MS);
-	id = stray(1);
-	run();
-	expect(id, KERNEL_LOCAL, 0);
+	expect_stray(1, KERNEL_LOCAL, 0);
 	end();
 }
 END_TEST

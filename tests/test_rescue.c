@@ -142,14 +142,10 @@ END_TEST
 
 START_TEST(a_pin_that_the_kernel_refuses_does_not_stop_the_segment)
 {
-	uint32_t id;
-
 	begin_running();
 	kernel_mock_fail_pins(-ENFILE);
 	answer(1, DIRECTORY_FOUND, OWNER_1);
-	id = stray(1);
-	run();
-	expect(id, KERNEL_DETOUR, owner_id(OWNER_1));
+	expect_stray(1, KERNEL_DETOUR, owner_id(OWNER_1));
 	ck_assert_uint_eq(pin_of(1), 0);
 	ck_assert_uint_eq(d->counters.pins_failed, 1);
 	ck_assert_uint_eq(d->owners.table[owner_id(OWNER_1)].pins, 0);
@@ -163,7 +159,6 @@ START_TEST(when_the_table_is_full_segments_still_go_to_their_owner)
 {
 	struct in6_addr member = unit_address(OWNER_1);
 	struct flow flow;
-	uint32_t id;
 
 	begin();
 	config.pins_max = 4;
@@ -174,9 +169,7 @@ START_TEST(when_the_table_is_full_segments_still_go_to_their_owner)
 		detour(port, OWNER_1);
 	answer(5, DIRECTORY_FOUND, OWNER_1);
 	for (int i = 0; i < 3; i++) {
-		id = stray(5);
-		run();
-		expect(id, KERNEL_DETOUR, owner_id(OWNER_1));
+		expect_stray(5, KERNEL_DETOUR, owner_id(OWNER_1));
 		ck_assert_uint_eq(pin_of(5), 0);
 	}
 	zebra_read();
@@ -222,47 +215,31 @@ END_TEST
 
 START_TEST(sessions_of_a_member_lost_just_now_are_in_doubt)
 {
-	uint32_t id;
-
 	begin_running();
 	answer(1, DIRECTORY_FOUND, OWNER_1);
 	route_send(OWNER_1, false);
 	run();
-	id = stray(1);
-	run();
-	expect(id, KERNEL_DROP, 0);
+	expect_stray(1, KERNEL_DROP, 0);
 	pass(REACH_DOUBT_MS);
-	id = stray(1);
-	run();
-	expect(id, KERNEL_LOCAL, 0);
+	expect_stray(1, KERNEL_LOCAL, 0);
 	end();
 }
 END_TEST
 
 START_TEST(before_the_first_replay_ended_nobody_is_gone)
 {
-	uint32_t id;
-
 	begin();
 	config_send();
 	answer(1, DIRECTORY_FOUND, OWNER_1);
 	answer(2, DIRECTORY_ABSENT, NULL);
-	id = stray(1);
-	run();
-	expect(id, KERNEL_DROP, 0);
+	expect_stray(1, KERNEL_DROP, 0);
 	/* Those who were asked are not all there are. */
-	id = stray(2);
-	run();
-	expect(id, KERNEL_DROP, 0);
+	expect_stray(2, KERNEL_DROP, 0);
 	/* Without any member, this host is believed to be alone after a while. */
 	replay_end_send();
-	id = stray(2);
-	run();
-	expect(id, KERNEL_DROP, 0);
+	expect_stray(2, KERNEL_DROP, 0);
 	pass(REACH_RETURN_MS);
-	id = stray(2);
-	run();
-	expect(id, KERNEL_LOCAL, 0);
+	expect_stray(2, KERNEL_LOCAL, 0);
 	end();
 }
 END_TEST
