@@ -290,6 +290,36 @@ class ShortTimers(DirectorScenario):
             stage.holdfast.set_timers(stage.network, stage.lab.timers)
 
 
+class FastPath(DirectorScenario):
+    name = "director-fast-path"
+    title = "recorded flows go past netfilter: a path is drained, and one fails"
+    modes = ("holdfast",)
+    still = False
+    strict = False
+    once = True
+
+    def prepare(self, stage):
+        stage.holdfast.configure(stage.network, ["flows fast-path"])
+
+    def act(self, stage):
+        way = stage.chance.choice(stage.topology.ways)
+        stage.event(f"drain {way}")
+        stage.network.withdraw_way(way)
+        stage.pause(0.8, 1.2)
+        before = fast_packets(stage)
+        stage.pause(0.5)
+        stage.expect(fast_packets(stage) > before, "no packet goes by the fast path")
+        cut_some(stage)
+
+    def conclude(self, stage, result):
+        super().conclude(stage, result)
+        stage.holdfast.configure(stage.network, ["no flows fast-path"])
+
+
+def fast_packets(stage):
+    return stage.holdfast.show(stage.network, stage.topology.director, "counters")["kernel"]["flowsFast"]
+
+
 def recorded(stage):
     """How many flows the director has recorded, and for how many it has put their owner down."""
     if not stage.holdfast:
@@ -322,8 +352,8 @@ def await_route(stage, condition):
 
 _EVERYWHERE = (Nothing, Add, Drain, PathLoss, PathLossStopped, PathLossRemote, Weights, Reorder)
 _KINDS = {
-    director_topology.Leaves: (*_EVERYWHERE, Takeover, FpmdKill, ShortTimers),
-    director_topology.Servers: (*_EVERYWHERE, Takeover),
+    director_topology.Leaves: (*_EVERYWHERE, Takeover, FpmdKill, ShortTimers, FastPath),
+    director_topology.Servers: (*_EVERYWHERE, Takeover, FastPath),
     # Without Holdfast on the servers nobody can tell a second director whose sessions it gets.
     director_topology.Unnumbered: _EVERYWHERE,
 }
@@ -331,7 +361,7 @@ _KINDS = {
 
 # The quick form plays each of them somewhere.
 _QUICK = {
-    director_topology.Leaves: (Add, Drain, PathLossStopped, PathLossRemote, Takeover),
+    director_topology.Leaves: (Add, Drain, PathLossStopped, PathLossRemote, Takeover, FastPath),
     director_topology.Servers: (Weights,),
     director_topology.Unnumbered: (PathLoss, Reorder),
 }

@@ -171,12 +171,14 @@ class Holdfast:
 
     def set_timers(self, network, seconds):
         """Every expiry of Holdfast at *seconds*; None: the defaults again."""
-        lines = ["holdfast"]
-        for name in ("directory record-lifetime", "pins check-interval", "flows lifetime"):
-            lines.append(f"no {name}" if seconds is None else f"{name} {seconds}")
+        names = ("directory record-lifetime", "pins check-interval", "flows lifetime")
+        self.configure(network, [f"no {name}" if seconds is None else f"{name} {seconds}" for name in names])
+
+    def configure(self, network, lines):
+        """Adds *lines* to the `holdfast` block of every node."""
         for node in network.topology.holdfast_nodes:
             with network.vty(node, "zebra") as vty:
-                vty.configure(lines)
+                vty.configure(["holdfast", *lines])
         # fpmd opens the kernel anew; a handshake of that moment has no witness.
         time.sleep(1.0)
         self.await_ready(network)

@@ -8,7 +8,8 @@ taken off for *ratio*, and not for *whole_ratio*. No NIC and no driver takes par
 packet of a flow comes as late as possible. *noise* is the second half of the rounds without Holdfast against the first.
 
 Connections: real sockets, opened and closed at once; both ends, the director and (leaves) the members that answer its
-questions share the machine. Memory, for each flow: the kernel's unreclaimable slabs on the whole machine (records, pins),
+questions share the machine. *limit_ratio* is what is left of the rate by one policy rule and one nftables rule at each
+of two hooks, without Holdfast: nothing that uses them can be faster. Memory, for each flow: the kernel's unreclaimable slabs on the whole machine (records, pins),
 what it accounts for the records alone, and fpmd's resident set.
 """
 
@@ -53,6 +54,15 @@ def record_bytes(site):
     (path,) = (site.run.directory / "bpf").glob("*/holdfast-flows-*")
     shown = subprocess.run(["bpftool", "-j", "map", "show", "pinned", path], check=True, stdout=subprocess.PIPE)
     return json.loads(shown.stdout)["bytes_memlock"]
+
+
+# One policy rule, with local delivery behind it, and a rule at each hook that Holdfast has.
+LEAST_RULES = "rule add preference 1 fwmark 1/1 table 100", "rule add preference 2 table local", "rule del preference 0"
+LEAST_NFT = """table ip least {
+    chain prerouting { type filter hook prerouting priority -150; meta mark & 1 == 0 accept; }
+    chain forward { type filter hook forward priority 0; oifname "none" drop; }
+}
+"""
 
 
 class Host:
@@ -134,11 +144,11 @@ def forwarding(stock, ours, rounds):
     }  # fmt: skip
 
 
-def connections(stock, ours, rounds):
-    rates = {"stock": [], "holdfast": []}
+def connections(stock, least, ours, rounds):
+    rates = {"stock": [], "least": [], "holdfast": []}
     cpu = []
     for turn in range(rounds):
-        hosts = [("stock", stock), ("holdfast", ours)]
+        hosts = [("stock", stock), ("least", least), ("holdfast", ours)]
         for name, host in hosts if turn % 2 else reversed(hosts):
             rate, fpmd = host.connect()
             rates[name].append(rate)
@@ -148,6 +158,7 @@ def connections(stock, ours, rounds):
     return {
         "stock_per_second": round(median["stock"]), "holdfast_per_second": round(median["holdfast"]),
         "ratio": round(median["holdfast"] / median["stock"], 3), "noise": noise(rates["stock"]),
+        "limit_ratio": round(median["least"] / median["stock"], 3),
         "fpmd_us_each": round(statistics.median(cpu), 1),
     }  # fmt: skip
 
@@ -167,9 +178,11 @@ def measure(kind, folder, sizes, rounds, wanted, fast=False):
     bench_site.raise_limits()
     hosts = []
     try:
-        for holdfast in False, True:
+        for holdfast in False, False, True:
             hosts.append(Host(kind, holdfast, bench_site.make_key(folder), fast))
-        stock, ours = hosts
+        stock, least, ours = hosts
+        least.site.ip("director", *LEAST_RULES)
+        least.site.run.execute("director", ["nft", "-f", "-"], input=LEAST_NFT)
         for size in sizes:
             before, flows = snapshot(ours.site), size - ours.flows
             ours.grow(size)
@@ -180,7 +193,7 @@ def measure(kind, folder, sizes, rounds, wanted, fast=False):
             if "forwarding" in wanted:
                 yield f"forwarding_{section}_{size}", forwarding(stock, ours, rounds)
             if "connections" in wanted:
-                yield f"connections_{section}_{size}", connections(stock, ours, rounds)
+                yield f"connections_{section}_{size}", connections(stock, least, ours, rounds)
     finally:
         for host in hosts:
             host.site.close()
