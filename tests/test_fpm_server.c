@@ -207,7 +207,96 @@ START_TEST(a_socket_that_was_left_behind_is_no_obstacle)
 }
 END_TEST
 
+/* Connects anew, and leaves the last connection as it is. */
+static int another_connect(void)
+{
+	int last = zebra;
+
+	zebra = -1;
+	zebra_connect();
+	return last;
+}
+
+START_TEST(others_may_ask_and_do_not_disturb)
+{
+	int first;
+
+	begin_running();
+	detour(1, OWNER_1);
+	first = another_connect();
+	show_all();
+	ck_assert_uint_eq(fpm_server_counters(d->fpm)->connections, 1);
+	close(zebra);
+	zebra = first;
+	run();
+	ck_assert(zebra_read());
+	ck_assert(fpm_server_connected(d->fpm));
+	show_all();
+	ck_assert_uint_eq(pin_of(1), owner_id(OWNER_1));
+	end();
+}
+END_TEST
+
+START_TEST(who_sends_a_configuration_replaces_the_last_who_did)
+{
+	int first;
+
+	begin_running();
+	first = another_connect();
+	ck_assert_uint_eq(fpm_server_counters(d->fpm)->connections, 1);
+	config_send();
+	ck_assert_uint_eq(fpm_server_counters(d->fpm)->connections, 2);
+	show_all();
+	close(zebra);
+	zebra = first;
+	ck_assert(!zebra_read());
+	run();
+	ck_assert(!fpm_server_connected(d->fpm));
+	ck_assert(daemon_running(d));
+	end();
+}
+END_TEST
+
+START_TEST(those_who_ask_are_bounded_and_zebra_stays)
+{
+	int others[20], first;
+
+	begin_running();
+	first = another_connect();
+	others[0] = zebra;
+	for (size_t i = 1; i < 20; i++) {
+		another_connect();
+		others[i] = zebra;
+	}
+	show_all();
+	zebra = others[0];
+	ck_assert(!zebra_read());
+	for (size_t i = 0; i < 20; i++)
+		close(others[i]);
+	zebra = first;
+	run();
+	ck_assert(zebra_read());
+	ck_assert(fpm_server_connected(d->fpm));
+	show_all();
+	end();
+}
+END_TEST
+
+START_TEST(an_answer_for_who_has_gone_is_dropped)
+{
+	begin_running();
+	fpm_server_show_reply(d->fpm, 0, "nobody");
+	fpm_server_show_reply(d->fpm, 99, "nobody");
+	run();
+	ck_assert(zebra_read());
+	show_all();
+	end();
+}
+END_TEST
+
 UNIT_MAIN("fpm_server", show_answers_before_there_is_a_configuration, show_answers_in_text_and_json,
 	  bad_frames_end_the_connection_and_a_new_one_works, frames_may_come_byte_by_byte,
 	  random_bytes_do_no_harm, a_second_fpmd_is_refused_and_does_not_disturb,
-	  a_socket_that_was_left_behind_is_no_obstacle)
+	  a_socket_that_was_left_behind_is_no_obstacle, others_may_ask_and_do_not_disturb,
+	  who_sends_a_configuration_replaces_the_last_who_did,
+	  those_who_ask_are_bounded_and_zebra_stays, an_answer_for_who_has_gone_is_dropped)
