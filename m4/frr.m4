@@ -29,6 +29,13 @@ AS_IF([test "$enable_zebra_plugin" != no], [
 	frr_header_version=`sed -n 's/^#define PACKAGE_VERSION "\(.*\)"/\1/p' "$FRR_BUILD/config.h"`
 	AS_IF([test "$frr_header_version" != "$frr_version"],
 		[AC_MSG_ERROR([the headers in $FRR_SOURCE are of FRR $frr_header_version, but the installed zebra is $frr_version: run tools/setup again])])
+	dnl The number of next hops sizes arrays that zebra and its modules share.
+	frr_multipath=`"$with_zebra" --version | sed -n "s/.*'--enable-multipath=\(@<:@0-9@:>@*\)'.*/\1/p"`
+	frr_header_multipath=`sed -n 's/^#define MULTIPATH_NUM //p' "$FRR_BUILD/config.h"`
+	AS_IF([test -n "$frr_multipath" && test "$frr_header_multipath" != "$frr_multipath"],
+		[AC_MSG_ERROR([the headers in $FRR_SOURCE are configured for $frr_header_multipath next hops, but the installed zebra for $frr_multipath: configure them with the options that $with_zebra --version shows, or run tools/setup])])
+	AS_IF([! "$FRR_BUILD/lib/clippy" /dev/null >/dev/null 2>&1],
+		[AC_MSG_ERROR([$FRR_BUILD/lib/clippy does not run, perhaps because Python was upgraded: remove $FRR_SOURCE and run tools/setup again])])
 	AC_MSG_RESULT([$FRR_SOURCE])
 
 	PKG_CHECK_MODULES([LIBYANG], [libyang], [], [HF_MISSING([libyang], [libyang2-dev])])

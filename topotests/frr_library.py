@@ -13,8 +13,9 @@ import lib.topotest
 lib.topotest.module_present_linux = lambda module, load: None
 lib.topogen.diagnose_env_linux = lambda rundir: not os.makedirs(rundir, exist_ok=True)
 
-# It ends what earlier runs left; runs that are going on at the same time are not meant.
-all_others = lib.micronet_compat._get_other_pids
-lib.micronet_compat._get_other_pids = lambda: {
-    parent: children for parent, children in all_others().items()
-    if not os.path.exists("/proc/%s" % parent)}
+# That of 8.4 ends what earlier runs left; runs that are going on at the same time are not meant.
+all_others = getattr(lib.micronet_compat, "_get_other_pids", None)
+if all_others:
+    lib.micronet_compat._get_other_pids = lambda: {
+        parent: children for parent, children in all_others().items()
+        if not os.path.exists("/proc/%s" % parent)}

@@ -4,12 +4,14 @@
  * stands in for vty_init_vtysh() of libfrr, which vtysh calls once, when its own commands are
  * there.
  */
-#include <zebra.h>
+#include "zebra-plugin/compat.h"
 
 #include <dlfcn.h>
 
 #include "lib/command.h"
 #include "lib/json.h"
+#include "lib/module.h"
+#include "lib/version.h"
 #include "lib/vty.h"
 
 #include "zebra-plugin/holdfast_node.h"
@@ -20,6 +22,7 @@ void vty_init_vtysh(void);
 
 /* Other programs that get the object preloaded (a wrapper of vtysh) have no libfrr. */
 #pragma weak cmdvec
+#pragma weak frrmod_list
 
 static struct cmd_node holdfast_node = {
 	.name = "holdfast",
@@ -80,6 +83,29 @@ static void install_common(void)
 	}
 }
 
+static void install_all(void)
+{
+	install_node(&holdfast_node);
+	install_commands();
+	_install_element(HOLDFAST_NODE, &exit_cmd);
+	_install_element(HOLDFAST_NODE, &quit_cmd);
+	install_common();
+}
+
+/* libfrr is always the first of the modules. In another version vtysh works, without our commands.
+ */
+static bool version_fits(void)
+{
+	const char *running = frrmod_list->info->version;
+
+	if (!strcmp(running, FRR_VERSION))
+		return true;
+	fprintf(stderr,
+		"Holdfast: no commands: they were built for FRR %s, and this is FRR %s: build Holdfast anew\n",
+		FRR_VERSION, running);
+	return false;
+}
+
 __attribute__((visibility("default"))) void vty_init_vtysh(void)
 {
 	void (*original)(void);
@@ -87,11 +113,8 @@ __attribute__((visibility("default"))) void vty_init_vtysh(void)
 
 	/* Programs that vtysh starts (pager, shell) shall not have it. */
 	unsetenv("LD_PRELOAD");
-	install_node(&holdfast_node);
-	install_commands();
-	_install_element(HOLDFAST_NODE, &exit_cmd);
-	_install_element(HOLDFAST_NODE, &quit_cmd);
-	install_common();
+	if (version_fits())
+		install_all();
 	memcpy(&original, &symbol, sizeof(original));
 	if (original)
 		original();

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What differs between the versions of FRR: the event loop was renamed after 8.x. The build sets
+ * What differs between the versions of FRR: the event loop and the directory of sockets were
+ * renamed after 8.x, and <string.h> does not come with zebra.h any more. The build sets
  * FRR_VERSION_NUMBER, 804 for 8.4.
  */
 #ifndef HOLDFAST_COMPAT_H
 #define HOLDFAST_COMPAT_H
 
 #include <zebra.h>
+
+#include <string.h>
 
 #if FRR_VERSION_NUMBER < 900
 #include "lib/thread.h"
@@ -20,6 +23,8 @@ typedef struct thread_master holdfast_loop;
 #define holdfast_add_event thread_add_event
 #define holdfast_add_timer_ms thread_add_timer_msec
 #define holdfast_event_off(event) THREAD_OFF(event)
+
+#define HOLDFAST_RUN_DIRECTORY frr_vtydir
 #else
 #include "lib/frrevent.h"
 
@@ -31,7 +36,9 @@ typedef struct event_loop holdfast_loop;
 #define holdfast_add_write event_add_write
 #define holdfast_add_event event_add_event
 #define holdfast_add_timer_ms event_add_timer_msec
-#define holdfast_event_off(event) EVENT_OFF(event)
+#define holdfast_event_off(event) event_cancel(&(event))
+
+#define HOLDFAST_RUN_DIRECTORY frr_runstatedir
 #endif
 
 #endif

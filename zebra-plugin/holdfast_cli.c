@@ -5,6 +5,8 @@
  */
 #include "zebra-plugin/compat.h"
 
+#include <fcntl.h>
+
 #include "lib/command.h"
 #include "lib/if.h"
 #include "lib/prefix.h"

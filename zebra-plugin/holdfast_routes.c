@@ -6,6 +6,7 @@
  */
 #include "zebra-plugin/compat.h"
 
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <stdatomic.h>
 

@@ -5,6 +5,7 @@
  */
 #include "zebra-plugin/compat.h"
 
+#include <fcntl.h>
 #include <stdatomic.h>
 
 #include "lib/command.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The module: loads into the stock zebra (-M zebra_holdfast[:SOCKET]), registers the dataplane
+ * The module itself, which holdfast_loader.c loads into the stock zebra: registers the dataplane
  * provider before the kernel, and stops everything when zebra ends. The provider passes every
  * context on at once.
  */
@@ -9,10 +9,10 @@
 #include "lib/hook.h"
 #include "lib/libfrr.h"
 #include "lib/module.h"
-#include "lib/version.h"
 #include "zebra/zebra_dplane.h"
 
 #include "zebra-plugin/holdfast_cli.h"
+#include "zebra-plugin/holdfast_core.h"
 #include "zebra-plugin/holdfast_counters.h"
 #include "zebra-plugin/holdfast_fpm.h"
 #include "zebra-plugin/holdfast_memory.h"
@@ -23,6 +23,7 @@
 DEFINE_MGROUP(HOLDFAST, "Holdfast");
 
 static struct zebra_dplane_provider *provider;
+static const char *socket_path; /* what -M was given, or NULL */
 
 /* Main pthread, after the fork. */
 static int provider_start(struct zebra_dplane_provider *prov)
@@ -67,13 +68,12 @@ static int provider_fini(struct zebra_dplane_provider *prov, bool early)
 
 static int late_init(holdfast_loop *loop)
 {
-	const char *arguments = THIS_MODULE->load_args;
 	char path[PATH_MAX];
 
-	if (arguments && *arguments)
-		strlcpy(path, arguments, sizeof(path));
+	if (socket_path && *socket_path)
+		strlcpy(path, socket_path, sizeof(path));
 	else
-		snprintf(path, sizeof(path), "%s/fpmd.sock", frr_vtydir);
+		snprintf(path, sizeof(path), "%s/fpmd.sock", HOLDFAST_RUN_DIRECTORY);
 	if (holdfast_routes_init() || holdfast_fpm_init(path, holdfast_routes_replay)) {
 		zlog_err("Holdfast: the module is not active");
 		return 0;
@@ -90,12 +90,11 @@ static int late_init(holdfast_loop *loop)
 	return 0;
 }
 
-static int module_init(void)
-{
-	hook_register(frr_late_init, late_init);
-	return 0;
-}
+/* No module of FRR's own list: this is what its commands and log messages refer to. */
+FRR_COREMOD_SETUP(.name = "zebra_holdfast_core", .version = HOLDFAST_VERSION, );
 
-FRR_MODULE_SETUP(.name = "zebra_holdfast", .version = HOLDFAST_VERSION,
-		 .description = "Holdfast: keeps the TCP sessions of an anycast service",
-		 .init = module_init, );
+__attribute__((visibility("default"))) void holdfast_core_start(const char *arguments)
+{
+	socket_path = arguments;
+	hook_register(frr_late_init, late_init);
+}
