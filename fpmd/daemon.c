@@ -149,6 +149,7 @@ static void close_both(struct daemon *d, enum kernel_keep keep)
 {
 	rescue_abandon(d);
 	pinning_abandon(d);
+	show_flow_abandon(d);
 	director_stop(d);
 	closings_clear(&d->closings);
 	directory_close(d->directory);
@@ -307,6 +308,7 @@ static void reopen_directory(struct daemon *d, const struct settings *settings)
 	log_info("the configuration changed: opening the directory anew");
 	rescue_abandon(d);
 	pinning_abandon(d);
+	show_flow_abandon(d);
 	director_abandon(d);
 	directory_close(d->directory);
 	d->directory = NULL;
@@ -439,8 +441,13 @@ static void on_replay_end(void *arg)
 static void on_show(void *arg, const Holdfast__ShowRequest *request)
 {
 	struct daemon *d = arg;
-	char *text = show_render(d, request->topic, request->json);
+	char *text;
 
+	if (request->topic == HOLDFAST__SHOW_REQUEST__TOPIC__FLOW) {
+		show_flow(d, request);
+		return;
+	}
+	text = show_render(d, request->topic, request->json);
 	fpm_server_show_reply(d->fpm, request->id, text ? text : "% fpmd: no memory\n");
 	free(text);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The daemon's state, shared by the files that act on it (daemon.c, members.c, vips.c, sessions.c,
- * rescue.c, pinning.c, director.c, director_flows.c, show.c). One thread, one event loop. It serves
- * (kernel and directory open) or it does not, never half.
+ * rescue.c, pinning.c, director.c, director_flows.c, show*.c). One thread, one event loop. It
+ * serves (kernel and directory open) or it does not, never half.
  */
 #ifndef HOLDFAST_DAEMON_H
 #define HOLDFAST_DAEMON_H
@@ -171,6 +171,10 @@ struct daemon {
 
 	struct director director;
 
+	/* Flows that are being explained (show_flow.c). */
+	struct flow_question *flow_questions;
+	size_t flow_question_count;
+
 	struct event *tick_timer;
 	uint64_t slow_tick_ms;
 	char problems[PROBLEM_COUNT][ERROR_TEXT_SIZE];
@@ -272,5 +276,13 @@ void pinning_tick(struct daemon *d);
 
 /* show.c: the text of a show command, to be freed. NULL: no memory. */
 char *show_render(struct daemon *d, Holdfast__ShowRequest__Topic topic, bool json);
+
+/*
+ * show_flow.c: answers `show holdfast flow` as soon as the directory has answered, at once if it
+ * need not be asked.
+ */
+void show_flow(struct daemon *d, const Holdfast__ShowRequest *request);
+/* The directory is about to be closed: those that wait are told so. */
+void show_flow_abandon(struct daemon *d);
 
 #endif

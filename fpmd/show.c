@@ -15,7 +15,7 @@
 #define COUNTERS_MAX 128
 #define SERVER_NODES_MAX 256
 
-static void add_flow(json_object *o, const struct flow *flow)
+void show_add_flow(json_object *o, const struct flow *flow)
 {
 	show_add_address(o, "client", &flow->client);
 	show_add_number(o, "clientPort", flow->client_port);
@@ -138,7 +138,7 @@ static json_object *pins_json(struct daemon *d)
 			break;
 		o = json_object_new_object();
 
-		add_flow(o, &pin->flow);
+		show_add_flow(o, &pin->flow);
 		if (pin->owner)
 			show_add_address(o, "owner", &d->owners.table[pin->owner].address);
 		show_add_number(o, "ownerId", pin->owner);
@@ -203,7 +203,7 @@ static void add_session(void *arg, const struct flow *flow, uint64_t age_ms)
 	if (json_object_array_length(arg) == ROWS_MAX)
 		return;
 	o = json_object_new_object();
-	add_flow(o, flow);
+	show_add_flow(o, flow);
 	show_add_number(o, "ageMsec", age_ms);
 	json_object_array_add(arg, o);
 }

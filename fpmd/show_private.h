@@ -23,6 +23,9 @@ json_object *show_value(json_object *o, const char *key);
 /* "12ms", "3.4s", "1h05m" */
 void show_duration(FILE *f, uint64_t ms);
 
+/* show.c */
+void show_add_flow(json_object *o, const struct flow *flow);
+
 /* show_paths.c */
 json_object *show_paths_json(struct daemon *d);
 void show_paths_text(FILE *f, json_object *root);

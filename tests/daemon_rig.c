@@ -248,16 +248,13 @@ void replay_end_send(void)
 	run();
 }
 
-const char *show(uint32_t topic, bool json)
+static const char *ask_and_wait(Holdfast__ShowRequest *request)
 {
-	Holdfast__ShowRequest request = HOLDFAST__SHOW_REQUEST__INIT;
 	Holdfast__Frame frame = HOLDFAST__FRAME__INIT;
 
-	request.id = 7;
-	request.topic = (Holdfast__ShowRequest__Topic)topic;
-	request.json = json;
+	request->id = 7;
 	frame.body_case = HOLDFAST__FRAME__BODY_SHOW_REQUEST;
-	frame.show_request = &request;
+	frame.show_request = request;
 	zebra_send(&frame);
 	reply_size = 0;
 	reply_complete = false;
@@ -267,6 +264,51 @@ const char *show(uint32_t topic, bool json)
 	}
 	ck_assert(reply_complete);
 	return reply;
+}
+
+const char *show(uint32_t topic, bool json)
+{
+	Holdfast__ShowRequest request = HOLDFAST__SHOW_REQUEST__INIT;
+
+	request.topic = (Holdfast__ShowRequest__Topic)topic;
+	request.json = json;
+	return ask_and_wait(&request);
+}
+
+static ProtobufCBinaryData address_bytes(const struct in6_addr *address)
+{
+	bool ipv4 = address_is_ipv4(address);
+
+	return (ProtobufCBinaryData){.data = (uint8_t *)address + (ipv4 ? 12 : 0),
+				     .len = ipv4 ? 4 : 16};
+}
+
+const char *show_flow_of(const char *client, uint32_t client_port, const char *vip,
+			 uint32_t vip_port, bool json)
+{
+	struct in6_addr client_address = unit_address(client), vip_address = unit_address(vip);
+	Holdfast__ShowRequest request = HOLDFAST__SHOW_REQUEST__INIT;
+	Holdfast__Flow flow = HOLDFAST__FLOW__INIT;
+
+	flow.client = address_bytes(&client_address);
+	flow.client_port = client_port;
+	flow.vip = address_bytes(&vip_address);
+	flow.vip_port = vip_port;
+	request.flow = &flow;
+	request.topic = HOLDFAST__SHOW_REQUEST__TOPIC__FLOW;
+	request.json = json;
+	return ask_and_wait(&request);
+}
+
+const char *last_reply(void)
+{
+	return reply;
+}
+
+void forget_reply(void)
+{
+	reply_size = 0;
+	reply[0] = '\0';
 }
 
 json_object *show_json(uint32_t topic)

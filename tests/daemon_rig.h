@@ -41,6 +41,7 @@ void clock_stop(void);
 
 void zebra_connect(void);
 void zebra_write(const void *bytes, size_t size);
+void zebra_send(const Holdfast__Frame *message);
 bool zebra_read(void); /* false: fpmd closed the connection */
 void config_send(void);
 void config_empty(void);
@@ -52,6 +53,12 @@ void route_send_via(const char *address, const char *letters);
 void replay_end_send(void);
 const char *show(uint32_t topic, bool json);
 json_object *show_json(uint32_t topic);
+/* What the last show command was answered with, as far as it has come. */
+const char *last_reply(void);
+void forget_reply(void);
+/* `show holdfast flow`: as show(). */
+const char *show_flow_of(const char *client, uint32_t client_port, const char *vip,
+			 uint32_t vip_port, bool json);
 
 /* Flows are told apart by their client's port, see unit_flow(). */
 void member_add(const char *text);

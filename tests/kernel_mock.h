@@ -70,6 +70,7 @@ struct mock_way kernel_mock_way(uint16_t id);
 /* Flows of a director, and what is recorded for them; put: nobody is told. */
 void kernel_mock_flow(const struct flow *flow, uint16_t path, enum kernel_flow_event event);
 void kernel_mock_flow_put(const struct flow *flow, uint16_t path);
+void kernel_mock_record_put(const struct flow *flow, const struct kernel_flow_record *record);
 void kernel_mock_flows_lost(void);
 void kernel_mock_flows_full(void); /* one more found no room */
 /* What the sweeps to come count. */

@@ -18,7 +18,12 @@ void kernel_mock_fail_paths(const char *text)
 
 void kernel_mock_flow_put(const struct flow *flow, uint16_t path)
 {
-	mock_flow_get(&world.flows, flow)->path = path;
+	mock_flow_get(&world.flows, flow)->record = (struct kernel_flow_record){.path = path};
+}
+
+void kernel_mock_record_put(const struct flow *flow, const struct kernel_flow_record *record)
+{
+	mock_flow_get(&world.flows, flow)->record = *record;
 }
 
 void kernel_mock_flow(const struct flow *flow, uint16_t path, enum kernel_flow_event event)
@@ -103,9 +108,19 @@ int kernel_flows_each(struct kernel *kernel, uint16_t path, kernel_flow_fn *fn, 
 	struct mock_flow *flow, *next;
 
 	HASH_ITER (hh, world.flows, flow, next)
-		if (!path || flow->path == path)
-			fn(arg, &flow->flow, flow->path);
+		if (!path || flow->record.path == path)
+			fn(arg, &flow->flow, flow->record.path);
 	return 0;
+}
+
+int kernel_flow_find(struct kernel *kernel, const struct flow *flow,
+		     struct kernel_flow_record *record, struct error *error)
+{
+	const struct mock_flow *found = mock_flow_find(world.flows, flow);
+
+	if (found)
+		*record = found->record;
+	return found != NULL;
 }
 
 int kernel_flows_sweep(struct kernel *kernel, struct kernel_path_flows *counts, size_t count,

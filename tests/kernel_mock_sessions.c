@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The kernel in memory: sessions of this host, and the strays that met none. */
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,6 +80,13 @@ int kernel_session_known(struct kernel *kernel, const struct flow *flow)
 	if (!session)
 		return 0;
 	return session->time_wait ? 2 : 1;
+}
+
+int kernel_session_state(struct kernel *kernel, const struct flow *flow)
+{
+	int known = kernel_session_known(kernel, flow);
+
+	return known <= 0 ? known : known == 2 ? TCP_TIME_WAIT : TCP_ESTABLISHED;
 }
 
 void mock_strays_clear(void)

@@ -18,7 +18,7 @@ struct kernel {
 struct mock_flow {
 	struct flow flow;
 	uint16_t owner; /* of a pin */
-	uint16_t path;	/* recorded */
+	struct kernel_flow_record record;
 	bool time_wait; /* of a session */
 	UT_hash_handle hh;
 };

@@ -496,8 +496,29 @@ DEFPY(show_holdfast, show_holdfast_cmd,
 		if (words[i] && !strcmp(topic, words[i]))
 			wanted = (enum holdfast_topic)i;
 	if (holdfast_fpm_connected())
-		return holdfast_show_begin(vty, wanted, !!json);
+		return holdfast_show_begin(vty, wanted, NULL, !!json);
 	return show_unconnected(vty, wanted, !!json);
+}
+
+DEFPY(show_holdfast_flow, show_holdfast_flow_cmd,
+      "show holdfast flow <A.B.C.D|X:X::X:X>$client (0-65535)$client_port"
+      " <A.B.C.D|X:X::X:X>$vip (0-65535)$vip_port [json$json]",
+      SHOW_STR HOLDFAST_STR "Where the segments of one flow go on this host, and why\n"
+			    "Address of the client\n"
+			    "Address of the client\n"
+			    "TCP port of the client\n"
+			    "The VIP\n"
+			    "The VIP\n"
+			    "TCP port of the service\n" JSON_STR)
+{
+	struct holdfast_flow flow = {.client_port = (uint16_t)client_port,
+				     .vip_port = (uint16_t)vip_port};
+
+	address_convert(&flow.client, client);
+	address_convert(&flow.vip, vip);
+	if (holdfast_fpm_connected())
+		return holdfast_show_begin(vty, SHOW_FLOW, &flow, !!json);
+	return show_unconnected(vty, SHOW_FLOW, !!json);
 }
 
 static int write_config(struct vty *vty)
@@ -589,6 +610,7 @@ void holdfast_cli_init(holdfast_loop *loop)
 	install_element(ENABLE_NODE, &debug_holdfast_cmd);
 	install_element(CONFIG_NODE, &debug_holdfast_cmd);
 	install_element(VIEW_NODE, &show_holdfast_cmd);
+	install_element(VIEW_NODE, &show_holdfast_flow_cmd);
 	hook_register(zebra_debug_show_debugging, show_debugging);
 }
 

@@ -27,6 +27,7 @@ struct show {
 	uint32_t id;
 	int fd;
 	enum holdfast_topic topic;
+	struct holdfast_flow flow; /* of SHOW_FLOW */
 	bool json;
 
 	bool asked, done, cut, in_line;
@@ -314,7 +315,9 @@ static void show_ask(holdfast_event *event)
 	uint8_t frame[HOLDFAST_SMALL_FRAME_SIZE];
 	size_t size;
 
-	size = holdfast_wire_show_request(show->id, show->topic, show->json, frame, sizeof(frame));
+	size = holdfast_wire_show_request(show->id, show->topic, show->json,
+					  show->topic == SHOW_FLOW ? &show->flow : NULL, frame,
+					  sizeof(frame));
 	if (!size || holdfast_fpm_send(frame, size)) {
 		show_fail(show, "fpmd is not connected, or does not read: try again");
 		return;
@@ -408,7 +411,8 @@ int holdfast_show_unconnected(struct vty *vty, bool configured, bool json)
 	return CMD_WARNING;
 }
 
-int holdfast_show_begin(struct vty *vty, enum holdfast_topic topic, bool json)
+int holdfast_show_begin(struct vty *vty, enum holdfast_topic topic,
+			const struct holdfast_flow *flow, bool json)
 {
 	struct show *show;
 
@@ -433,6 +437,8 @@ int holdfast_show_begin(struct vty *vty, enum holdfast_topic topic, bool json)
 	}
 	show->id = ++last_id;
 	show->topic = topic;
+	if (flow)
+		show->flow = *flow;
 	show->json = json;
 	atomic_store(&show->used, true);
 	holdfast_add_event(holdfast_fpm_loop(), show_ask, show, 0, NULL);

@@ -12,6 +12,8 @@
 
 #include "lib/vty.h"
 
+#include "zebra-plugin/holdfast_wire.h"
+
 /* As Holdfast__ShowRequest__Topic. */
 enum holdfast_topic {
 	SHOW_SUMMARY,
@@ -21,10 +23,15 @@ enum holdfast_topic {
 	SHOW_DIRECTORY,
 	SHOW_COUNTERS,
 	SHOW_PATHS,
+	SHOW_FLOW,
 };
 
-/* Main pthread. Returns a CMD_ value, CMD_SUSPEND when the answer is to come. */
-int holdfast_show_begin(struct vty *vty, enum holdfast_topic topic, bool json);
+/*
+ * Main pthread. Returns a CMD_ value, CMD_SUSPEND when the answer is to come. *flow*: of SHOW_FLOW,
+ * else NULL.
+ */
+int holdfast_show_begin(struct vty *vty, enum holdfast_topic topic,
+			const struct holdfast_flow *flow, bool json);
 
 /* Main pthread: says why there is no answer. Returns CMD_WARNING. */
 int holdfast_show_unconnected(struct vty *vty, bool configured, bool json);

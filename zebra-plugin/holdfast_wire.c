@@ -139,12 +139,20 @@ size_t holdfast_wire_replay_end(uint8_t *out, size_t size)
 	return frame_write(&frame, out, size);
 }
 
-size_t holdfast_wire_show_request(uint32_t id, unsigned int topic, bool json, uint8_t *out,
-				  size_t size)
+size_t holdfast_wire_show_request(uint32_t id, unsigned int topic, bool json,
+				  const struct holdfast_flow *flow, uint8_t *out, size_t size)
 {
 	Holdfast__Frame frame = HOLDFAST__FRAME__INIT;
 	Holdfast__ShowRequest message = HOLDFAST__SHOW_REQUEST__INIT;
+	Holdfast__Flow wire = HOLDFAST__FLOW__INIT;
 
+	if (flow) {
+		wire.client = address_bytes(&flow->client);
+		wire.client_port = flow->client_port;
+		wire.vip = address_bytes(&flow->vip);
+		wire.vip_port = flow->vip_port;
+		message.flow = &wire;
+	}
 	message.id = id;
 	message.topic = (Holdfast__ShowRequest__Topic)topic;
 	message.json = json;

@@ -13,7 +13,7 @@
 #define HOLDFAST_NEXT_HOPS_MAX 256
 #define HOLDFAST_ROUTE_FRAME_SIZE 16384
 #define HOLDFAST_CONFIG_FRAME_SIZE 16384
-#define HOLDFAST_SMALL_FRAME_SIZE 64
+#define HOLDFAST_SMALL_FRAME_SIZE 128
 
 struct holdfast_next_hop {
 	uint8_t gateway[16];
@@ -29,12 +29,18 @@ struct holdfast_route {
 	struct holdfast_next_hop next_hops[HOLDFAST_NEXT_HOPS_MAX];
 };
 
+/* A TCP session; the lengths of the prefixes do not count. */
+struct holdfast_flow {
+	struct holdfast_prefix client, vip;
+	uint16_t client_port, vip_port;
+};
+
 size_t holdfast_wire_config(const struct holdfast_config *config, uint8_t *out, size_t size);
 size_t holdfast_wire_route(const struct holdfast_route *route, uint8_t *out, size_t size);
 size_t holdfast_wire_replay_end(uint8_t *out, size_t size);
 
-/* *topic*: Holdfast__ShowRequest__Topic. */
-size_t holdfast_wire_show_request(uint32_t id, unsigned int topic, bool json, uint8_t *out,
-				  size_t size);
+/* *topic*: Holdfast__ShowRequest__Topic. *flow*: what is asked for; NULL: not one flow. */
+size_t holdfast_wire_show_request(uint32_t id, unsigned int topic, bool json,
+				  const struct holdfast_flow *flow, uint8_t *out, size_t size);
 
 #endif

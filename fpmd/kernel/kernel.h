@@ -222,6 +222,17 @@ int kernel_path_remove(struct kernel *kernel, uint16_t id, struct error *error);
 typedef void kernel_path_fn(void *arg, const struct kernel_path *path);
 int kernel_paths_each(struct kernel *kernel, kernel_path_fn *fn, void *arg, struct error *error);
 
+/* What the kernel has recorded for a flow. */
+struct kernel_flow_record {
+	uint16_t path;	      /* its id */
+	bool probation;	      /* neither its handshake was seen nor its owner found */
+	bool closing;	      /* its client sent a FIN or RST */
+	uint64_t seen_ms_ago; /* the last packet that was noted: not every one is, of busy flows */
+};
+/* Returns 1: *record* is filled in; 0: there is none that counts; -1: an error. */
+int kernel_flow_find(struct kernel *kernel, const struct flow *flow,
+		     struct kernel_flow_record *record, struct error *error);
+
 /* The flows recorded on one path (0: on all) that have been told or would be told, now. */
 typedef void kernel_flow_fn(void *arg, const struct flow *flow, uint16_t path);
 int kernel_flows_each(struct kernel *kernel, uint16_t path, kernel_flow_fn *fn, void *arg,
@@ -278,6 +289,11 @@ int kernel_sessions_of(struct kernel *kernel, const struct in6_addr *addresses, 
  * TIME_WAIT; 0: no; or -errno.
  */
 int kernel_session_known(struct kernel *kernel, const struct flow *flow);
+
+/* The TCP state of the 4-tuple's socket, LISTEN left out, as TCP_ESTABLISHED of netinet/tcp.h and
+ * so on, or KERNEL_TCP_NEW_SYN_RECV; 0: there is no socket; or -errno. */
+#define KERNEL_TCP_NEW_SYN_RECV 12 /* a handshake under way: net/tcp_states.h of Linux */
+int kernel_session_state(struct kernel *kernel, const struct flow *flow);
 
 /* Lets a held stray go on. *owner* counts for KERNEL_DETOUR. Each id takes one verdict. */
 void kernel_stray_verdict(struct kernel *kernel, uint32_t id, enum kernel_verdict verdict,

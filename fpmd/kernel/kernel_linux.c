@@ -10,6 +10,7 @@
 #include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
 #include <net/if.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -337,7 +338,16 @@ int kernel_sessions_of(struct kernel *kernel, const struct in6_addr *list, size_
 
 int kernel_session_known(struct kernel *kernel, const struct flow *flow)
 {
-	return sock_diag_known(&kernel->diag, flow);
+	int state = sock_diag_state(&kernel->diag, flow);
+
+	if (state <= 0)
+		return state;
+	return state == TCP_TIME_WAIT ? 2 : 1;
+}
+
+int kernel_session_state(struct kernel *kernel, const struct flow *flow)
+{
+	return sock_diag_state(&kernel->diag, flow);
 }
 
 void kernel_stray_verdict(struct kernel *kernel, uint32_t id, enum kernel_verdict verdict,

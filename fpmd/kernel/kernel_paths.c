@@ -486,6 +486,12 @@ int kernel_flows_each(struct kernel *kernel, uint16_t path, kernel_flow_fn *fn, 
 	return kernel->recorder ? recorder_each(kernel->recorder, path, fn, arg, error) : 0;
 }
 
+int kernel_flow_find(struct kernel *kernel, const struct flow *flow,
+		     struct kernel_flow_record *record, struct error *error)
+{
+	return kernel->recorder ? recorder_find(kernel->recorder, flow, record, error) : 0;
+}
+
 int kernel_flows_sweep(struct kernel *kernel, struct kernel_path_flows *counts, size_t count,
 		       struct error *error)
 {

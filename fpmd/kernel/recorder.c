@@ -13,6 +13,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "fpmd/kernel/bpf_program.h"
@@ -536,6 +537,71 @@ static ssize_t read_iterator(int iterator, char *buffer, size_t size)
 		length = read(iterator, buffer, size);
 	while (length < 0 && (errno == EAGAIN || errno == EINTR));
 	return length < 0 ? -errno : length;
+}
+
+/* Its number in keys; NULL: it is not routed. */
+static const uint32_t *number_of(const struct recorder *recorder, const struct in6_addr *vip)
+{
+	for (size_t i = 0; i < recorder->routed_count; i++)
+		if (address_equal(&recorder->routed[i].vip, vip))
+			return &recorder->routed[i].number;
+	return NULL;
+}
+
+/* As the programs see it. */
+static bool is_void(const struct recorder *recorder, const struct flow_record *record, uint32_t now)
+{
+	int map = bpf_map__fd(recorder->programs->maps.paths);
+	uint32_t id = PATH_ID(record->path), limit;
+	struct path_state state;
+
+	if (bpf_map_lookup_elem(map, &id, &state) < 0 || !(state.flags & PATH_USED) ||
+	    record->path != PATH_WORD(id, state.generation))
+		return true;
+	limit = recorder->programs->rodata->lifetime + recorder->programs->rodata->refresh;
+	if (record->flags & RECORD_CLOSING)
+		limit = recorder->programs->rodata->lifetime_closing;
+	else if ((record->flags & RECORD_PROBATION) && !(record->flags & RECORD_PROVEN))
+		limit = recorder->programs->rodata->lifetime_probation;
+	return (int32_t)(now - record->seen) > (int32_t)limit;
+}
+
+int recorder_find(struct recorder *recorder, const struct flow *flow,
+		  struct kernel_flow_record *out, struct error *error)
+{
+	const uint32_t *number = number_of(recorder, &flow->vip);
+	struct flow_key key = {.client_port = htons(flow->client_port),
+			       .vip_port = htons(flow->vip_port)};
+	struct flow_record record;
+	struct timespec time;
+	uint32_t now;
+	int status;
+
+	if (!number)
+		return 0;
+	key.vip = *number;
+	memcpy(&key.client, &flow->client, sizeof(key.client));
+	status = bpf_map_lookup_elem(bpf_map__fd(recorder->programs->maps.flows), &key, &record);
+	if (status == -ENOENT)
+		status = bpf_map_lookup_elem(bpf_map__fd(recorder->programs->maps.probation), &key,
+					     &record);
+	if (status == -ENOENT)
+		return 0;
+	if (status < 0)
+		return error_set(error, "records of flows: BPF map: %s", strerror(-status));
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	now = (uint32_t)(((uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec) >>
+			 RECORDER_TIME_SHIFT);
+	if (is_void(recorder, &record, now))
+		return 0;
+	*out = (struct kernel_flow_record){
+		.path = PATH_ID(record.path),
+		.probation = record.flags & RECORD_PROBATION,
+		.closing = record.flags & RECORD_CLOSING,
+	};
+	if ((int32_t)(now - record.seen) > 0)
+		out->seen_ms_ago = ((uint64_t)(now - record.seen) << RECORDER_TIME_SHIFT) / 1000000;
+	return 1;
 }
 
 struct listing {

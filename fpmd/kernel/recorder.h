@@ -67,6 +67,8 @@ int recorder_start(struct recorder *recorder, struct event_base *base, recorder_
 		   void (*lost)(void *arg), void *arg, struct error *error);
 
 /* As the functions of kernel.h. */
+int recorder_find(struct recorder *recorder, const struct flow *flow,
+		  struct kernel_flow_record *record, struct error *error);
 int recorder_each(struct recorder *recorder, uint16_t path, kernel_flow_fn *fn, void *arg,
 		  struct error *error);
 int recorder_sweep(struct recorder *recorder, struct kernel_path_flows *counts, size_t count,

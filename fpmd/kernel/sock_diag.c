@@ -37,7 +37,7 @@ static struct in6_addr get_address(int family, const __be32 address[4])
 /* The kernel falls back to a listener, so that the answer has to be compared. */
 struct answer {
 	const struct flow *flow;
-	int known;
+	int state;
 };
 
 static struct flow answer_flow(const struct inet_diag_msg *answer)
@@ -64,10 +64,10 @@ static void take_answer(void *arg, const struct nlmsghdr *message)
 	flow = answer_flow(socket);
 	if (!flow_equal(&flow, answer->flow))
 		return;
-	answer->known = socket->idiag_state == TCP_TIME_WAIT ? 2 : 1;
+	answer->state = socket->idiag_state;
 }
 
-int sock_diag_known(struct rtnl *rtnl, const struct flow *flow)
+int sock_diag_state(struct rtnl *rtnl, const struct flow *flow)
 {
 	bool ipv4 = address_is_ipv4(&flow->vip);
 	struct inet_diag_req_v2 request = {.sdiag_family = ipv4 ? AF_INET : AF_INET6,
@@ -87,7 +87,7 @@ int sock_diag_known(struct rtnl *rtnl, const struct flow *flow)
 		take_answer, &answer);
 	if (status == -ENOENT)
 		return 0;
-	return status < 0 ? status : answer.known;
+	return status < 0 ? status : answer.state;
 }
 
 struct dump {
@@ -135,7 +135,7 @@ int sock_diag_dump(struct rtnl *rtnl, sock_diag_vip_fn *is_vip, void *vip_arg,
 {
 	const uint32_t states = ALL_STATES & ~(STATE(TCP_LISTEN) | STATE(TCP_SYN_SENT) |
 					       STATE(TCP_SYN_RECV) | STATE(TCP_TIME_WAIT) |
-					       STATE(TCP_CLOSE) | STATE(12 /* NEW_SYN_RECV */));
+					       STATE(TCP_CLOSE) | STATE(KERNEL_TCP_NEW_SYN_RECV));
 	struct dump dump = {.is_vip = is_vip, .vip_arg = vip_arg, .fn = fn, .arg = arg};
 	int status = dump_family(rtnl, AF_INET, states, &dump);
 

@@ -6,8 +6,8 @@
 #include "fpmd/kernel/kernel.h"
 #include "fpmd/kernel/rtnl.h"
 
-/* As kernel_session_known(). *rtnl* is of NETLINK_SOCK_DIAG. */
-int sock_diag_known(struct rtnl *rtnl, const struct flow *flow);
+/* As kernel_session_state(). *rtnl* is of NETLINK_SOCK_DIAG. */
+int sock_diag_state(struct rtnl *rtnl, const struct flow *flow);
 
 /* As kernel_sessions_dump(), of all sessions whose local address *is_vip* accepts. */
 typedef bool sock_diag_vip_fn(void *arg, const struct in6_addr *address);

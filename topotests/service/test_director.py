@@ -172,6 +172,28 @@ def test_its_flows_are_counted_and_outlive_fpmd(routers):
     assert all_go_on(c1)
 
 
+def test_a_flow_is_explained(routers):
+    r1, c1 = routers["r1"], routers["c1"]
+    port = int(re.search(r"10\.9\.0\.2:(\d+)", c1.run("ss -Htn state established dst 192.0.2.80")).group(1))
+    told = json.loads(vtysh(r1, "show holdfast flow 10.9.0.2 %d 192.0.2.80 80 json" % port))
+    assert (told["role"], told["goes"]) == ("routed", "path"), told
+    (path,) = [path for path in paths(r1) if path["id"] == told["path"]["id"]]
+    assert (told["path"]["member"], told["path"]["interface"]) == (path["member"], path["interface"])
+    assert not told["path"]["probation"] and not told["path"]["closing"] and told["path"]["seenMsecAgo"] < 60000
+    text = vtysh(r1, "show holdfast flow 10.9.0.2 %d 192.0.2.80 80" % port)
+    assert text.startswith("10.9.0.2 port %d to 192.0.2.80 port 80 goes by the path that is recorded for it.\n" % port)
+    assert "Path %d is recorded for it: %s on %s, in-use." % (path["id"], path["gateway"], path["interface"]) in text
+    assert "If the path fails" in text
+    told = json.loads(vtysh(r1, "show holdfast flow 10.9.0.2 1 192.0.2.80 80 json"))
+    assert told["goes"] == "routing-table" and "path" not in told
+    for question, error in (("10.9.0.2 1 192.0.2.9 80", "192.0.2.9 is no configured prefix: show holdfast lists them"),
+                            ("10.9.0.2 0 192.0.2.80 80", "port 0 is no port of a TCP session"),
+                            ("2001:db8::1 1 192.0.2.80 80", "client and VIP are of different address families")):
+        assert vtysh(r1, "show holdfast flow " + question) == "% " + error + "\n"
+        assert json.loads(vtysh(r1, "show holdfast flow %s json" % question)) == {"error": error}
+    assert "Unknown command" in r1.run("LD_PRELOAD=%s vtysh -c 'show holdfast flow 10.9.0.2 1 x 80' 2>&1" % CONFTEST.VTYSH)
+
+
 def test_a_prefix_of_its_own_beside(routers):
     """One host serves one prefix and directs another: each has what its role gives it."""
     r1, c1 = routers["r1"], routers["c1"]
