@@ -299,7 +299,7 @@ class FastPath(DirectorScenario):
     once = True
 
     def prepare(self, stage):
-        stage.holdfast.configure(stage.network, ["flows fast-path"])
+        stage.holdfast.configure(stage.network, ["flows fast-path"], "fastPath", True)
 
     def act(self, stage):
         way = stage.chance.choice(stage.topology.ways)
@@ -313,7 +313,7 @@ class FastPath(DirectorScenario):
 
     def conclude(self, stage, result):
         super().conclude(stage, result)
-        stage.holdfast.configure(stage.network, ["no flows fast-path"])
+        stage.holdfast.configure(stage.network, ["no flows fast-path"], "fastPath", False)
 
 
 def fast_packets(stage):

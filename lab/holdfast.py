@@ -14,6 +14,7 @@ import time
 from lab import topology
 from lab.run import LabError
 
+FLOW_LIFETIME_S = 900  # of zebra-plugin/holdfast_config.c
 READY_TIMEOUT = 15.0
 FPMD_NICE = "-10"  # as in its unit
 
@@ -172,15 +173,20 @@ class Holdfast:
     def set_timers(self, network, seconds):
         """Every expiry of Holdfast at *seconds*; None: the defaults again."""
         names = ("directory record-lifetime", "pins check-interval", "flows lifetime")
-        self.configure(network, [f"no {name}" if seconds is None else f"{name} {seconds}" for name in names])
+        lines = [f"no {name}" if seconds is None else f"{name} {seconds}" for name in names]
+        self.configure(network, lines, "flowLifetimeSec", FLOW_LIFETIME_S if seconds is None else seconds)
 
-    def configure(self, network, lines):
-        """Adds *lines* to the `holdfast` block of every node."""
-        for node in network.topology.holdfast_nodes:
+    def configure(self, network, lines, key, value):
+        """Adds *lines* to the `holdfast` block of every node, and waits until `show holdfast paths` tells *value*."""
+        nodes = network.topology.holdfast_nodes
+        for node in nodes:
             with network.vty(node, "zebra") as vty:
                 vty.configure(["holdfast", *lines])
-        # fpmd opens the kernel anew; a handshake of that moment has no witness.
-        time.sleep(1.0)
+        end = time.monotonic() + READY_TIMEOUT
+        while any((self.ask(network, node, "paths") or {}).get(key) != value for node in nodes):
+            if time.monotonic() > end:
+                raise LabError(f"{lines[-1]}: not everywhere in effect")
+            time.sleep(0.02)
         self.await_ready(network)
 
 

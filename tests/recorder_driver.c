@@ -190,7 +190,7 @@ static int run_command(struct driver *driver, char **words, size_t count, struct
 	if (strcmp(words[0], "attach") == 0 && count == 2)
 		return attach(driver, words[1], error);
 	if (strcmp(words[0], "clear") == 0)
-		return recorder_neighbours_clear(driver->recorder, error);
+		return recorder_neighbours_keep(driver->recorder, NULL, NULL, error);
 	if (strcmp(words[0], "paths") == 0)
 		return recorder_paths_each(driver->recorder, print_path, driver, error);
 	if (strcmp(words[0], "flows") == 0 && count == 2)

@@ -314,8 +314,7 @@ int neighbours_open(struct kernel *kernel, struct neighbours **neighbours, struc
 	if (!opened)
 		return error_set(error, "neighbours: out of memory");
 	opened->kernel = kernel;
-	if (open_socket(opened, error) < 0 ||
-	    recorder_neighbours_clear(kernel->recorder, error) < 0) {
+	if (open_socket(opened, error) < 0) {
 		neighbours_close(opened);
 		return -1;
 	}
@@ -329,6 +328,26 @@ int neighbours_open(struct kernel *kernel, struct neighbours **neighbours, struc
 	}
 	*neighbours = opened;
 	return 0;
+}
+
+static bool is_told(void *arg, int family, int device, const uint8_t *address)
+{
+	const struct neighbours *all = arg;
+
+	for (unsigned int id = 1; id < all->end; id++) {
+		const struct neighbour *known = &all->items[id];
+
+		if (known->told && known->device == device &&
+		    (!family || (known->family == family &&
+				 memcmp(known->address, address, sizeof(known->address)) == 0)))
+			return true;
+	}
+	return false;
+}
+
+int neighbours_settle(struct neighbours *all, struct error *error)
+{
+	return recorder_neighbours_keep(all->kernel->recorder, is_told, all, error);
 }
 
 void neighbours_close(struct neighbours *neighbours)

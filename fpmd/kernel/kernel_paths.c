@@ -160,12 +160,10 @@ int paths_start(struct kernel *kernel, struct error *error)
 			      error);
 }
 
-int paths_open(struct kernel *kernel, struct error *error)
+static int open_recorder(struct kernel *kernel, struct error *error)
 {
 	struct error warning = {0};
 
-	if (kernel->recorder)
-		return 0;
 	if (!kernel->paths_max)
 		return error_set(error, "no bits of the mark are set aside for paths");
 	if (recorder_open(&kernel->options, &kernel->rtnl, &kernel->recorder, &warning, error) < 0)
@@ -181,6 +179,15 @@ int paths_open(struct kernel *kernel, struct error *error)
 		return -1;
 	}
 	return 0;
+}
+
+int paths_open(struct kernel *kernel, struct error *error)
+{
+	if (kernel->recorder)
+		return 0;
+	if (open_recorder(kernel, error) < 0)
+		return -1;
+	return neighbours_settle(kernel->neighbours, error);
 }
 
 void paths_free(struct kernel *kernel)
@@ -261,7 +268,7 @@ int paths_open_left(struct kernel *kernel, struct error *error)
 		forget_routed(kernel);
 		return 0;
 	}
-	if (paths_open(kernel, error) < 0 ||
+	if (open_recorder(kernel, error) < 0 ||
 	    recorder_paths_each(kernel->recorder, take_path, kernel, error) < 0 ||
 	    tell_routed(kernel, true, error) < 0)
 		return -1;
@@ -269,7 +276,7 @@ int paths_open_left(struct kernel *kernel, struct error *error)
 		if (kernel->paths[id] && neighbours_follow(kernel->neighbours, (uint16_t)id,
 							   kernel->paths[id], &why) < 0)
 			log_warn("%s", why.text);
-	return 0;
+	return neighbours_settle(kernel->neighbours, error);
 }
 
 int paths_tell(struct kernel *kernel, struct error *error)

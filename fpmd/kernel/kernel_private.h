@@ -172,6 +172,8 @@ void neighbours_close(struct neighbours *neighbours);
 /* A path was set, or (NULL) removed. */
 int neighbours_follow(struct neighbours *neighbours, uint16_t id, const struct kernel_path *path,
 		      struct error *error);
+/* All paths were set that an earlier fpmd had: what it told of others is forgotten. */
+int neighbours_settle(struct neighbours *neighbours, struct error *error);
 /* Devices may have come, gone or got another index. */
 void neighbours_look_again(struct neighbours *neighbours);
 

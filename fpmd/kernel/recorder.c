@@ -429,14 +429,21 @@ int recorder_neighbour_set(struct recorder *recorder, int family, int device,
 	return status < 0 && status != -ENOENT ? neighbour_error(status, error) : 0;
 }
 
-int recorder_neighbours_clear(struct recorder *recorder, struct error *error)
+int recorder_neighbours_keep(struct recorder *recorder, recorder_neighbour_fn *keep, void *arg,
+			     struct error *error)
 {
 	int map = bpf_map__fd(recorder->programs->maps.neighbours);
-	struct neighbour_key key;
+	struct neighbour_key key, next;
+	bool more = bpf_map_get_next_key(map, NULL, &next) == 0;
 
-	while (bpf_map_get_next_key(map, NULL, &key) == 0) {
-		int status = bpf_map_delete_elem(map, &key);
+	while (more) {
+		int status;
 
+		key = next;
+		more = bpf_map_get_next_key(map, &key, &next) == 0;
+		if (keep && keep(arg, key.family, (int)key.device, key.address))
+			continue;
+		status = bpf_map_delete_elem(map, &key);
 		if (status < 0 && status != -ENOENT)
 			return neighbour_error(status, error);
 	}

@@ -47,8 +47,14 @@ int recorder_paths_each(struct recorder *recorder, kernel_path_fn *fn, void *arg
 int recorder_neighbour_set(struct recorder *recorder, int family, int device,
 			   const uint8_t address[RECORDER_LINK_ADDRESS_SIZE], uint16_t id,
 			   struct error *error);
-/* Forgets all that recorder_neighbour_set() told. */
-int recorder_neighbours_clear(struct recorder *recorder, struct error *error);
+/*
+ * Forgets what an earlier fpmd told of neighbours that this one does not know (*keep* says which it
+ * does; NULL: none). *family* 0: does *device* lead to any path? So long what was told goes on.
+ */
+typedef bool recorder_neighbour_fn(void *arg, int family, int device,
+				   const uint8_t address[RECORDER_LINK_ADDRESS_SIZE]);
+int recorder_neighbours_keep(struct recorder *recorder, recorder_neighbour_fn *keep, void *arg,
+			     struct error *error);
 
 /*
  * Attaches to ingress and egress of a device, behind our classifier, in one step replacing what an

@@ -4,6 +4,7 @@
 Path 1 leads to server A, path 2 to server B. Both servers run Holdfast, too, so that the tunnel
 leads to them; A has a second link, by which its member address is reached when the first is lost.
 """
+import json
 import os
 import re
 import signal
@@ -524,3 +525,24 @@ def test_neighbour_with_another_address(lab):
     expect("recorded", recorded(driver, 1), 25)
     lab.move("B")
     expect_round(late, {"A": 5})
+
+
+def neighbours(lab):
+    """What the recorder knows of them: a key for each address, and one for each device."""
+    listed = run("bpftool", "-j", "map", "dump", "pinned",
+                 os.path.join(maps_ready(lab), "holdfast-neighbours-1"))
+    return len(json.loads(listed))
+
+
+def test_neighbours_of_an_earlier_fpmd(lab):
+    """They count until the next one knows its own; what that does not know goes, and what went with its device."""
+    driver, client = begin(lab, keep="all")
+    expect("neighbours", neighbours(lab), 4)
+    lab.end(driver, signal.SIGKILL)
+    lab.ip("R", "link", "set", "toB", "down")
+    driver = direct(lab, keep="all")
+    expect("of path 1, and its device", neighbours(lab), 2)
+    late = opened(lab, 5)
+    expect("recorded", recorded(driver, 1), 25)
+    lab.ip("R", "link", "del", "toA")
+    wait_until("without its device", lambda: neighbours(lab), 0)
