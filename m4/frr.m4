@@ -14,6 +14,8 @@ AS_IF([test "$enable_zebra_plugin" != no], [
 	AS_IF([test ! -x "$with_zebra"], [AC_MSG_ERROR([$with_zebra is missing: run tools/setup, install the Debian package frr, or give --disable-zebra-plugin])])
 	frr_version=`"$with_zebra" --version 2>/dev/null | sed -n 's/^zebra version \(@<:@0-9.@:>@*\).*/\1/p'`
 	FRR_MODULE_DIR=`"$with_zebra" --version 2>/dev/null | sed -n "s/.*--with-moduledir=\(@<:@^'@:>@*\)'.*/\1/p"`
+	FRR_YANG_DIR=`"$with_zebra" --version 2>/dev/null | sed -n "s/.*--with-yangmodelsdir=\(@<:@^'@:>@*\)'.*/\1/p"`
+	AS_IF([test -z "$FRR_YANG_DIR"], [FRR_YANG_DIR=/usr/share/yang])
 	AS_IF([test -z "$frr_version"], [AC_MSG_ERROR([$with_zebra does not tell its version])])
 	AS_IF([test -z "$FRR_MODULE_DIR"], [FRR_MODULE_DIR=/usr/lib/frr/modules])
 	AC_MSG_RESULT([$frr_version, modules in $FRR_MODULE_DIR])
@@ -52,6 +54,7 @@ AC_SUBST([FRR_CLIPPY])
 AC_SUBST([FRR_CPPFLAGS])
 AC_SUBST([FRR_CFLAGS])
 AC_SUBST([FRR_MODULE_DIR])
+AC_SUBST([FRR_YANG_DIR])
 FRR_SBINDIR=`dirname "$with_zebra"`
 AC_SUBST([FRR_SBINDIR])
 

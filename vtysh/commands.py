@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Makes the command table of vtysh from the commands of zebra's module: run by FRR's clippy, whose
-# parser reads the C file. Each DEFPY becomes an entry that vtysh forwards to zebra; DEFPY_NOSH, the
+# parser reads the C files. Each DEFPY becomes an entry that vtysh forwards to zebra; DEFPY_NOSH, the
 # command that enters the node, also moves vtysh there. install_element() lines are repeated.
 import re
 import sys
@@ -8,9 +8,10 @@ import _clippy
 
 
 def main():
-    source, output = sys.argv[1:3]
+    sources, output = sys.argv[1:-1], sys.argv[-1]
+    names = " and ".join(source.split("/")[-1] for source in sources)
     commands, lines = {}, []
-    for entry in _clippy.parse(source)["data"]:
+    for entry in [entry for source in sources for entry in _clippy.parse(source)["data"]]:
         if entry["type"].startswith("DEFPY"):
             _, name, string, doc = entry["args"]
             enters = entry["type"].endswith("NOSH")
@@ -18,7 +19,7 @@ def main():
         elif entry["type"] == "install_element":
             node, command = entry["args"]
             lines.append(("".join(node), "".join(command).lstrip("&")))
-    text = ["/* Made by vtysh/commands.py from %s. */" % source.split("/")[-1], ""]
+    text = ["/* Made by vtysh/commands.py from %s. */" % names, ""]
     for name, (string, doc, enters) in commands.items():
         text.append("static const struct cmd_element %s = {" % name)
         text.append('\t.name = "%s",' % name)
@@ -31,12 +32,12 @@ def main():
     text += ["", "static void install_commands(void)", "{"]
     for node, name in lines:
         if name not in commands:
-            sys.exit("%s: install_element() of the unknown command %s" % (source, name))
+            sys.exit("%s: install_element() of the unknown command %s" % (names, name))
         text.append("\t_install_element(%s, &%s);" % (node, name))
     text += ["}", ""]
     if not lines or set(commands) - set(name for _, name in lines):
         sys.exit("%s: commands that are not installed: %s"
-                 % (source, set(commands) - set(name for _, name in lines)))
+                 % (names, set(commands) - set(name for _, name in lines)))
     with open(output, "w") as file:
         file.write("\n".join(text))
 

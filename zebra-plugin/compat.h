@@ -23,6 +23,7 @@ typedef struct thread_master holdfast_loop;
 #define holdfast_add_event thread_add_event
 #define holdfast_add_timer_ms thread_add_timer_msec
 #define holdfast_event_off(event) THREAD_OFF(event)
+#define holdfast_yang_module_load yang_module_load
 
 #define HOLDFAST_RUN_DIRECTORY frr_vtydir
 #else
@@ -37,6 +38,7 @@ typedef struct event_loop holdfast_loop;
 #define holdfast_add_event event_add_event
 #define holdfast_add_timer_ms event_add_timer_msec
 #define holdfast_event_off(event) event_cancel(&(event))
+#define holdfast_yang_module_load(name) yang_module_load(name, NULL)
 
 #define HOLDFAST_RUN_DIRECTORY frr_runstatedir
 #endif

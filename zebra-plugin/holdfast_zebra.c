@@ -11,12 +11,15 @@
 #include "lib/module.h"
 #include "zebra/zebra_dplane.h"
 
+#include "zebra-plugin/holdfast_active.h"
 #include "zebra-plugin/holdfast_cli.h"
 #include "zebra-plugin/holdfast_core.h"
 #include "zebra-plugin/holdfast_counters.h"
 #include "zebra-plugin/holdfast_fpm.h"
 #include "zebra-plugin/holdfast_memory.h"
+#include "zebra-plugin/holdfast_nb.h"
 #include "zebra-plugin/holdfast_routes.h"
+#include "zebra-plugin/holdfast_vty.h"
 
 #define PROVIDER_NAME "zebra_holdfast"
 
@@ -57,7 +60,7 @@ static int provider_process(struct zebra_dplane_provider *prov)
 static int provider_fini(struct zebra_dplane_provider *prov, bool early)
 {
 	if (early) {
-		holdfast_cli_stop();
+		holdfast_active_stop();
 		holdfast_routes_stop();
 		holdfast_fpm_stop();
 	} else {
@@ -74,7 +77,8 @@ static int late_init(holdfast_loop *loop)
 		strlcpy(path, socket_path, sizeof(path));
 	else
 		snprintf(path, sizeof(path), "%s/fpmd.sock", HOLDFAST_RUN_DIRECTORY);
-	if (holdfast_routes_init() || holdfast_fpm_init(path, holdfast_routes_replay)) {
+	if (holdfast_nb_init() || holdfast_routes_init() ||
+	    holdfast_fpm_init(path, holdfast_routes_replay)) {
 		zlog_err("Holdfast: the module is not active");
 		return 0;
 	}
@@ -86,7 +90,9 @@ static int late_init(holdfast_loop *loop)
 		holdfast_fpm_fini();
 		return 0;
 	}
-	holdfast_cli_init(loop);
+	holdfast_active_init(loop);
+	holdfast_cli_init();
+	holdfast_vty_init();
 	return 0;
 }
 
