@@ -335,9 +335,8 @@ static void reopen_directory(struct daemon *d, const struct settings *settings)
 	vips_look(d, VIPS_CONFIGURED);
 }
 
-static void on_config(void *arg, const Holdfast__Config *config)
+void daemon_config(struct daemon *d, const Holdfast__Config *config)
 {
-	struct daemon *d = arg;
 	const char *missing;
 	struct settings settings;
 	struct error error;
@@ -386,13 +385,33 @@ static void on_config(void *arg, const Holdfast__Config *config)
 	members_routes_changed(d);
 }
 
+void daemon_route(struct daemon *d, const struct prefix_address *prefix, bool connected,
+		  const struct route_next_hop *next_hops, size_t count)
+{
+	switch (routes_update(&d->routes, prefix, connected, next_hops, count)) {
+	case 1:
+		members_route_changed(d, prefix);
+		break;
+	case -1:
+		log_error("fpm: no room for a route");
+		break;
+	}
+}
+
+static void on_config(void *arg, const Holdfast__Config *config)
+{
+	if (!stock_refuses(arg))
+		daemon_config(arg, config);
+}
+
 static void on_route(void *arg, const Holdfast__Route *route)
 {
 	static struct route_next_hop hops[ROUTE_NEXT_HOPS_MAX];
-	struct daemon *d = arg;
 	struct prefix_address prefix;
 	size_t count = route->n_next_hops;
 
+	if (stock_refuses(arg))
+		return;
 	if (settings_prefix(route->prefix, &prefix)) {
 		log_warn("fpm: a route without a prefix: skipped");
 		return;
@@ -411,14 +430,7 @@ static void on_route(void *arg, const Holdfast__Route *route)
 		snprintf(hops[i].interface, sizeof(hops[i].interface), "%s", hop->interface);
 		hops[i].weight = hop->weight;
 	}
-	switch (routes_update(&d->routes, &prefix, route->connected, hops, count)) {
-	case 1:
-		members_route_changed(d, &prefix);
-		break;
-	case -1:
-		log_error("fpm: no room for a route");
-		break;
-	}
+	daemon_route(arg, &prefix, route->connected, hops, count);
 }
 
 static void on_connected(void *arg)
@@ -426,9 +438,8 @@ static void on_connected(void *arg)
 	send_status(arg);
 }
 
-static void on_replay_end(void *arg)
+void daemon_replay_end(struct daemon *d)
 {
-	struct daemon *d = arg;
 	size_t gone = routes_replay_end(&d->routes);
 
 	log_debug(TOPIC_FPM, "fpm: replay ended, %zu routes are gone", gone);
@@ -436,6 +447,12 @@ static void on_replay_end(void *arg)
 		d->replayed_ms = clock_ms();
 	d->replayed = true;
 	members_routes_changed(d);
+}
+
+static void on_replay_end(void *arg)
+{
+	if (!stock_refuses(arg))
+		daemon_replay_end(arg);
 }
 
 static void on_show(void *arg, const Holdfast__ShowRequest *request)
@@ -458,6 +475,8 @@ static const struct fpm_handlers fpm_handlers = {
 	.route = on_route,
 	.replay_end = on_replay_end,
 	.show = on_show,
+	.netlink_connected = stock_connected,
+	.netlink_frame = stock_frame,
 };
 
 static void tick(evutil_socket_t fd, short what, void *arg)
@@ -468,6 +487,7 @@ static void tick(evutil_socket_t fd, short what, void *arg)
 
 	if (slow)
 		d->slow_tick_ms = now;
+	stock_tick(d, slow);
 	if (!daemon_running(d)) {
 		if (slow)
 			start(d);
@@ -513,6 +533,7 @@ void daemon_close(struct daemon *d, enum kernel_keep keep)
 {
 	stop(d, keep);
 	fpm_server_close(d->fpm);
+	stock_close(d);
 	routes_clear(&d->routes);
 	pins_clear(&d->pins);
 	director_close(d);

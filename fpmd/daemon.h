@@ -20,6 +20,7 @@
 #include "fpmd/reach.h"
 #include "fpmd/routes.h"
 #include "fpmd/settings.h"
+#include "fpmd/stock.h"
 #include "fpmd/stray.h"
 
 /* name in JSON (camel case of the words), words in the CLI, meaning */
@@ -98,6 +99,9 @@ enum problem {
 	PROBLEM_PATH_IDS,
 	PROBLEM_FLOWS,
 	PROBLEM_SWEEP,
+	PROBLEM_STOCK,
+	PROBLEM_ROUTES,
+	PROBLEM_GROUPS,
 	PROBLEM_COUNT,
 };
 
@@ -136,6 +140,7 @@ struct daemon {
 	uint64_t replayed_ms;
 	struct routes routes;
 	struct event *remove_timer; /* pending: the configuration is empty */
+	struct stock stock;
 
 	/* What is running; both or none. */
 	struct kernel *kernel;
@@ -192,6 +197,12 @@ static inline bool daemon_running(const struct daemon *d)
 /* Sets or clears (format NULL) what stops us; logs it and tells zebra when it changed. */
 void daemon_problem(struct daemon *d, enum problem problem, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* What zebra tells, in whichever way: its configuration begins a replay. */
+void daemon_config(struct daemon *d, const Holdfast__Config *config);
+void daemon_route(struct daemon *d, const struct prefix_address *prefix, bool connected,
+		  const struct route_next_hop *next_hops, size_t count);
+void daemon_replay_end(struct daemon *d);
 
 /* members.c */
 void members_routes_changed(struct daemon *d);

@@ -14,10 +14,12 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "fpmd/ask.h"
 #include "fpmd/bpf_directory.h"
 #include "fpmd/daemon.h"
 #include "fpmd/log.h"
 #include "fpmd/loop.h"
+#include "fpmd/stock.h"
 
 #define SOCKET_DEFAULT "/var/run/frr/fpmd.sock"
 
@@ -26,6 +28,11 @@ static const struct option options[] = {
 	{"user", required_argument, NULL, 'u'},
 	{"bpf-directory", required_argument, NULL, 'b'},
 	{"daemon", no_argument, NULL, 'd'},
+	{"config", required_argument, NULL, 'c'},
+	{"fpm-listen", required_argument, NULL, 'l'},
+	{"check", no_argument, NULL, 'C'},
+	{"show", required_argument, NULL, 'S'},
+	{"json", no_argument, NULL, 'j'},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'v'},
 	{NULL, 0, NULL, 0},
@@ -33,18 +40,26 @@ static const struct option options[] = {
 
 static void usage(FILE *to)
 {
-	fprintf(to,
-		"usage: fpmd [-s SOCKET] [-u USER] [-b DIRECTORY] [-d]\n"
-		"  -s, --socket SOCKET  where zebra's module connects (default " SOCKET_DEFAULT
-		")\n"
-		"  -u, --user USER      when started as root: run as USER, keeping only the\n"
-		"                       capabilities that are needed\n"
-		"  -b, --bpf-directory DIRECTORY  on a bpffs: what a director recorded outlives\n"
-		"                       fpmd there (default " BPF_DIRECTORY_DEFAULT ")\n"
-		"  -d, --daemon         log to syslog instead of standard error\n"
-		"Its configuration comes from zebra: vtysh, `configure`, `holdfast`.\n"
-		"Signals: TERM, INT: stop, detours stay, strays are answered by the kernel again;\n"
-		"         USR1: stop for a restart, everything stays.\n");
+	fputs("usage: fpmd [-s SOCKET] [-u USER] [-b DIRECTORY] [-d] [-c FILE [-l ADDRESS:PORT]]\n"
+	      "       fpmd -c FILE --check\n"
+	      "       fpmd [-s SOCKET] --show TOPIC [--json]\n"
+	      "  -s, --socket SOCKET  where zebra's module connects (default " SOCKET_DEFAULT ")\n"
+	      "  -u, --user USER      when started as root: run as USER, keeping only the\n"
+	      "                       capabilities that are needed\n"
+	      "  -b, --bpf-directory DIRECTORY  on a bpffs: what a director recorded outlives\n"
+	      "                       fpmd there (default " BPF_DIRECTORY_DEFAULT ")\n"
+	      "  -d, --daemon         log to syslog instead of standard error\n"
+	      "Its configuration comes from zebra: vtysh, `configure`, `holdfast`.\n"
+	      "Where zebra has FRR's own module dplane_fpm_nl instead of Holdfast's:\n"
+	      "  -c, --config FILE    the block `holdfast` of frr.conf, in a file\n"
+	      "  -l, --fpm-listen ADDRESS:PORT  what `fpm address` names (default " STOCK_LISTEN_DEFAULT
+	      ")\n"
+	      "      --check          say what is wrong with FILE, and end\n"
+	      "      --show TOPIC     ask the fpmd that runs: summary, members, paths, pins,\n"
+	      "                       sessions, directory or counters; --json: for programs\n"
+	      "Signals: TERM, INT: stop, detours stay, strays are answered by the kernel again;\n"
+	      "         USR1: stop for a restart, everything stays; HUP: read FILE again.\n",
+	      to);
 }
 
 static int find_account(const char *user, uid_t *uid, gid_t *gid, struct error *error)
@@ -106,10 +121,41 @@ static void signalled(evutil_socket_t number, short what, void *arg)
 	event_base_loopbreak(stop->base);
 }
 
+static void reload(evutil_socket_t number, short what, void *arg)
+{
+	stock_reload(arg);
+}
+
+static int check(const char *path)
+{
+	struct error error;
+	Holdfast__Frame *message = stock_read(path, &error);
+
+	if (!message) {
+		fprintf(stderr, "%s\n", error.text);
+		return 1;
+	}
+	holdfast__frame__free_unpacked(message, NULL);
+	return 0;
+}
+
+static int show(const char *socket_path, const char *topic, bool json)
+{
+	struct error error;
+
+	if (!ask_show(socket_path, topic, json, stdout, &error))
+		return 0;
+	fprintf(stderr, "%s\n", error.text);
+	return 1;
+}
+
 int main(int argc, char **argv)
 {
 	static const int signals[] = {SIGTERM, SIGINT, SIGUSR1};
 	const char *socket_path = SOCKET_DEFAULT, *user = NULL, *bpf_path = BPF_DIRECTORY_DEFAULT;
+	const char *config_path = NULL, *listen = NULL, *topic = NULL;
+	bool check_only = false, json = false;
+	struct event *reload_event;
 	struct bpf_directory bpf_directory;
 	struct event *signal_events[3] = {NULL};
 	struct stop_request stop = {.keep = KERNEL_KEEP_ALL};
@@ -120,7 +166,7 @@ int main(int argc, char **argv)
 	gid_t gid = 0;
 	int option;
 
-	while ((option = getopt_long(argc, argv, "s:u:b:dhv", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "s:u:b:c:l:dhv", options, NULL)) != -1) {
 		switch (option) {
 		case 's':
 			socket_path = optarg;
@@ -130,6 +176,21 @@ int main(int argc, char **argv)
 			break;
 		case 'b':
 			bpf_path = optarg;
+			break;
+		case 'c':
+			config_path = optarg;
+			break;
+		case 'l':
+			listen = optarg;
+			break;
+		case 'C':
+			check_only = true;
+			break;
+		case 'S':
+			topic = optarg;
+			break;
+		case 'j':
+			json = true;
 			break;
 		case 'd':
 			background = true;
@@ -145,6 +206,15 @@ int main(int argc, char **argv)
 			return 2;
 		}
 	}
+
+	if (optind < argc || ((listen || check_only) && !config_path) || (json && !topic)) {
+		usage(stderr);
+		return 2;
+	}
+	if (topic)
+		return show(socket_path, topic, json);
+	if (check_only)
+		return check(config_path);
 
 	log_open(!background);
 	signal(SIGPIPE, SIG_IGN);
@@ -172,12 +242,25 @@ int main(int argc, char **argv)
 		event_base_free(stop.base);
 		return 1;
 	}
+	if (config_path &&
+	    stock_open(daemon, config_path, listen ? listen : STOCK_LISTEN_DEFAULT, &error)) {
+		log_error("%s", error.text);
+		daemon_close(daemon, KERNEL_KEEP_ALL);
+		event_base_free(stop.base);
+		return 1;
+	}
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
 		signal_events[i] = evsignal_new(stop.base, signals[i], signalled, &stop);
 		if (!signal_events[i] || evsignal_add(signal_events[i], NULL))
 			log_warn("signal %d cannot be handled", signals[i]);
 	}
-	log_info("%s is up, waiting for zebra on %s", PACKAGE_STRING, socket_path);
+	reload_event = evsignal_new(stop.base, SIGHUP, reload, daemon);
+	if (!reload_event || evsignal_add(reload_event, NULL))
+		log_warn("signal %d cannot be handled", SIGHUP);
+	log_info("%s is up, waiting for zebra on %s", PACKAGE_STRING,
+		 !config_path ? socket_path
+		 : listen     ? listen
+			      : STOCK_LISTEN_DEFAULT);
 
 	event_base_dispatch(stop.base);
 
@@ -185,6 +268,8 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
 		if (signal_events[i])
 			event_free(signal_events[i]);
+	if (reload_event)
+		event_free(reload_event);
 	event_base_free(stop.base);
 	bpf_directory_close(&bpf_directory);
 	return 0;

@@ -492,6 +492,8 @@ static json_object *summary_json(struct daemon *d)
 	show_add_text(root, "state", state);
 	show_add_number(root, "uptimeMsec", clock_ms() - d->started_ms);
 	show_add_bool(root, "zebraConnected", fpm_server_connected(d->fpm));
+	if (d->stock.path)
+		show_add_text(root, "configFile", d->stock.path);
 	show_add_address(root, "localMember", &local);
 	show_add_number(root, "membersReachable", d->reach.count);
 	show_add_bool(root, "isolated", is_isolated(d));
@@ -528,6 +530,11 @@ static void summary_text(FILE *f, json_object *root)
 	for (size_t i = 0; i < json_object_array_length(problems); i++)
 		fprintf(f, "%% %s\n",
 			json_object_get_string(json_object_array_get_idx(problems, i)));
+	if (show_value(root, "configFile"))
+		fprintf(f, "  configuration of %s, zebra is %s\n", show_text(root, "configFile"),
+			json_object_get_boolean(show_value(root, "zebraConnected"))
+				? "connected"
+				: "not connected: is dplane_fpm_nl loaded, and `fpm address` set?");
 	fprintf(f, "  member %s, %llu other members reachable%s\n", show_text(root, "localMember"),
 		(unsigned long long)show_number(root, "membersReachable"),
 		json_object_get_boolean(show_value(root, "isolated"))
