@@ -12,7 +12,8 @@
  * input are commands: "counters", "pins", "sessions", "known CLIENT PORT VIP PORT", "hold VIP 0|1",
  * "steer ADDRESS [GATEWAY DEVICE]", "default ID"; of a director "routed [VIP]...", "path ID 4|6
  * GATEWAY%DEVICE [shared] [gone] [withdrawn] [owner=ADDRESS] [hop=GATEWAY%DEVICE]...", "unpath ID",
- * "paths", "flows [PATH]", "sweep", "pin-flows PATH OWNER" (OWNER with KERNEL_PIN_DIRECT, or 0).
+ * "paths", "flows [PATH]", "sweep", "pin-flows PATH OWNER" (OWNER with KERNEL_PIN_DIRECT, or 0). Of
+ * addresses: "withdraw ADDRESS", "return [ADDRESS]" (all but that one), "away".
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -209,6 +210,45 @@ static void hold(struct driver *driver, const char *arguments)
 		printf("error %s\n", error.text);
 }
 
+static void withdraw(struct driver *driver, const char *text)
+{
+	struct in6_addr address;
+	struct error error;
+	int devices;
+
+	parse_address(text, &address);
+	devices = kernel_address_withdraw(driver->kernel, &address, &error);
+	if (devices < 0)
+		printf("error %s\n", error.text);
+	else
+		printf("withdrawn from %d\n", devices);
+}
+
+static bool is_same(void *arg, const struct in6_addr *address)
+{
+	return address_equal(arg, address);
+}
+
+static void put_back(struct driver *driver, const char *text)
+{
+	struct in6_addr stays;
+	struct error error;
+
+	if (*text)
+		parse_address(text, &stays);
+	if (kernel_addresses_return(driver->kernel, *text ? is_same : NULL, &stays, &error) < 0)
+		printf("error %s\n", error.text);
+}
+
+static void print_away(struct driver *driver)
+{
+	static struct kernel_address_away away[KERNEL_ADDRESSES_AWAY_MAX];
+	size_t count = kernel_addresses_away(driver->kernel, away, KERNEL_ADDRESSES_AWAY_MAX);
+
+	for (size_t i = 0; i < count; i++)
+		printf("away %s since %llu\n", away[i].words, (unsigned long long)away[i].since_s);
+}
+
 /* "GATEWAY%DEVICE" */
 static bool parse_hop(const char *text, struct kernel_next_hop *hop)
 {
@@ -340,6 +380,12 @@ static void run_command(struct driver *driver, char *line)
 		hold(driver, arguments);
 	else if (strcmp(line, "steer") == 0)
 		steer(driver, arguments);
+	else if (strcmp(line, "withdraw") == 0)
+		withdraw(driver, arguments);
+	else if (strcmp(line, "return") == 0)
+		put_back(driver, arguments);
+	else if (strcmp(line, "away") == 0)
+		print_away(driver);
 	else if (strcmp(line, "routed") == 0)
 		set_routed(driver, arguments);
 	else if (strcmp(line, "path") == 0)

@@ -66,6 +66,52 @@ START_TEST(sets_are_replaced)
 }
 END_TEST
 
+static void take_line(void *arg, const char *note)
+{
+	char(*lines)[NFT_NOTE_SIZE] = arg;
+
+	while ((*lines)[0])
+		lines++;
+	memcpy(*lines, note, strlen(note));
+}
+
+START_TEST(notes_outlive_a_restart_and_a_flush)
+{
+	static char notes[NFT_NOTES_MAX + 1][NFT_NOTE_SIZE], read[NFT_NOTES_MAX + 1][NFT_NOTE_SIZE];
+
+	open_it();
+	for (size_t i = 0; i < NFT_NOTES_MAX; i++) {
+		memset(notes[i], 'x', NFT_NOTE_SIZE - 1);
+		snprintf(notes[i], 16, "note %zu", i);
+		notes[i][strlen(notes[i])] = ' ';
+	}
+	ok(nft_notes_set(nft, notes, NFT_NOTES_MAX, &error));
+	ok(nft_notes_get(nft, take_line, read, &error));
+	for (size_t i = 0; i < NFT_NOTES_MAX; i++) {
+		size_t found = 0;
+
+		while (read[found][0] && strcmp(read[found], notes[i]))
+			found++;
+		ck_assert_msg(read[found][0], "lost: %s", notes[i]);
+	}
+	ck_assert_int_eq(nft_notes_set(nft, notes, NFT_NOTES_MAX + 1, &error), -1);
+	strcpy(notes[0], "one line");
+	ok(nft_notes_set(nft, notes, 1, &error));
+	ck_assert_int_eq(ask("nft list set ip holdfast notes | grep -c 'comment \"one line\"'"), 1);
+	/* Another fpmd that was told nothing leaves it. */
+	nft_close(nft);
+	ok(nft_open(&options, "hf-vx0", &nft, &error));
+	ok(nft_setup(nft, &error));
+	ck_assert_int_eq(ask("nft list set ip holdfast notes | grep -c 'comment \"one line\"'"), 1);
+	ok(nft_notes_set(nft, notes, 1, &error));
+	run_ok("nft flush ruleset");
+	ok(nft_repair(nft, NULL, &error));
+	ck_assert_int_eq(ask("nft list set ip holdfast notes | grep -c 'comment \"one line\"'"), 1);
+	ok(nft_notes_set(nft, NULL, 0, &error));
+	ck_assert_int_eq(ask("nft list set ip holdfast notes | grep -c comment"), 0);
+}
+END_TEST
+
 START_TEST(only_members_reach_the_tunnel_port)
 {
 	struct in6_addr member;
@@ -150,5 +196,5 @@ START_TEST(nothing_else_is_forwarded)
 }
 END_TEST
 
-NFT_MAIN("nft", rules_load, sets_are_replaced, only_members_reach_the_tunnel_port,
-	 nothing_else_is_forwarded)
+NFT_MAIN("nft", rules_load, sets_are_replaced, notes_outlive_a_restart_and_a_flush,
+	 only_members_reach_the_tunnel_port, nothing_else_is_forwarded)

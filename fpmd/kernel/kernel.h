@@ -142,6 +142,35 @@ int kernel_vips_set(struct kernel *kernel, const struct in6_addr *vips, size_t c
 int kernel_vip_hold(struct kernel *kernel, const struct in6_addr *vip, bool hold,
 		    struct error *error);
 
+/*
+ * Takes the address away from all devices, so that it is announced no more; the `local` route of
+ * kernel_vip_hold() keeps its sessions. What is needed to put it back as it was is kept in the
+ * kernel, also when fpmd is killed, and until the address is back. Returns on how many devices it
+ * was, or -1: *error* says why that cannot be done. The handler addresses_changed follows.
+ */
+int kernel_address_withdraw(struct kernel *kernel, const struct in6_addr *address,
+			    struct error *error);
+
+/*
+ * Puts back what was taken away, but for those that *stays* takes (NULL: none). -1: some cannot be
+ * put back now, *error* names one of them; they stay noted. kernel_close(KERNEL_KEEP_NOTHING) puts
+ * back all.
+ */
+typedef bool kernel_address_fn(void *arg, const struct in6_addr *address);
+int kernel_addresses_return(struct kernel *kernel, kernel_address_fn *stays, void *arg,
+			    struct error *error);
+
+#define KERNEL_ADDRESS_WORDS_SIZE 240
+struct kernel_address_away {
+	struct in6_addr address;
+	uint64_t since_s;		       /* of 1970 */
+	char words[KERNEL_ADDRESS_WORDS_SIZE]; /* what `ip address add` takes: "192.0.2.80/32 dev lo
+						  scope global" */
+};
+/* Up to *max* that are taken away; returns how many there are. */
+#define KERNEL_ADDRESSES_AWAY_MAX 200
+size_t kernel_addresses_away(struct kernel *kernel, struct kernel_address_away *out, size_t max);
+
 /* Is the address configured on a device here? Routes of ours do not count. */
 bool kernel_address_is_local(struct kernel *kernel, const struct in6_addr *address);
 

@@ -113,7 +113,7 @@ static int prepare(struct kernel *kernel, bool *found, struct error *error)
 		return -1;
 	if (bpf_load(&kernel->options, &kernel->rtnl, &kernel->bpf, error) < 0 ||
 	    nft_open(&kernel->options, LAYOUT_TUNNEL, &kernel->nft, error) < 0 ||
-	    nft_find(kernel->nft, found, error) < 0 ||
+	    nft_find(kernel->nft, found, error) < 0 || addresses_take_over(kernel, error) < 0 ||
 	    queue_open(kernel->base, &kernel->options, on_stray, kernel, &kernel->queue, error) < 0)
 		return -1;
 	return forwarding_take_over(&kernel->forwarding, kernel->nft, kernel->families, error);
@@ -156,7 +156,8 @@ static int set_up(struct kernel *kernel, struct error *error)
 			return -1;
 	drop_unknown_owners(kernel);
 	/* Those taken over too: a set that others remove is made again from what was told here. */
-	if (owners_tell_members(kernel, error) < 0 || paths_tell(kernel, error) < 0)
+	if (owners_tell_members(kernel, error) < 0 || paths_tell(kernel, error) < 0 ||
+	    addresses_tell(kernel, error) < 0)
 		return -1;
 	owners_steer_end(kernel);
 	for (int i = 0; i < FAMILIES; i++)
@@ -196,6 +197,7 @@ static void remove_everything(struct kernel *kernel)
 	struct error error;
 
 	repair_stop(kernel);
+	warn_if(kernel_addresses_return(kernel, NULL, NULL, &error), &error);
 	warn_if(devices_dump(&kernel->rtnl, &kernel->devices, &error), &error);
 	for (size_t i = 0; i < kernel->devices.count; i++)
 		bpf_detach(kernel->bpf, kernel->devices.items[i].index);

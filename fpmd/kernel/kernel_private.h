@@ -3,6 +3,7 @@
 #ifndef HOLDFAST_KERNEL_PRIVATE_H
 #define HOLDFAST_KERNEL_PRIVATE_H
 
+#include "fpmd/kernel/address_note.h"
 #include "fpmd/kernel/bpf.h"
 #include "fpmd/kernel/device.h"
 #include "fpmd/kernel/forwarding.h"
@@ -70,6 +71,9 @@ struct kernel {
 
 	struct device_list devices;
 	struct address_list addresses;
+#define NOTES_MAX NFT_NOTES_MAX
+	struct address_note notes[NOTES_MAX]; /* of addresses that are taken away */
+	size_t notes_count;
 
 	struct vip *vips;
 	size_t vips_count, vips_size;
@@ -135,6 +139,13 @@ int owners_guard(struct kernel *kernel, bool guard, struct error *error);
 int owners_suspend(struct kernel *kernel, struct error *error);
 /* Is it a VIP that is served here? */
 bool vips_contain(const struct kernel *kernel, const struct in6_addr *address);
+
+/* kernel_addresses.c */
+
+/* Which addresses an earlier fpmd took away; before nft_setup(). */
+int addresses_take_over(struct kernel *kernel, struct error *error);
+/* The notes, after nft_setup(): a set that others remove is made again from them. */
+int addresses_tell(struct kernel *kernel, struct error *error);
 
 /* kernel_paths.c */
 

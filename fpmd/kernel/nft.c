@@ -63,8 +63,10 @@ void nft_close(struct nft *nft)
 	nft_watch_stop(nft);
 	nft_pins_forget(nft);
 	for (int i = 0; i < 2; i++)
-		for (int j = 0; j < NFT_SETS; j++)
+		for (int j = 0; j < NFT_SETS; j++) {
 			free(nft->families[i].sets[j].keys);
+			free(nft->families[i].sets[j].notes);
+		}
 	nft_link_close(&nft->link);
 	free(nft);
 }

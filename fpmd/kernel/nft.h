@@ -92,6 +92,19 @@ typedef void nft_address_fn(void *arg, const struct in6_addr *address);
 int nft_routed_get(struct nft *nft, int family, nft_address_fn *fn, void *arg, struct error *error);
 
 /*
+ * Lines that outlive fpmd: comments of the elements of a set of their own, numbered from 0, which
+ * no rule looks at. All of them are replaced in one transaction; others see the old ones or the new
+ * ones. A line is cut at NFT_NOTE_SIZE, its end included. They are in the first family that has a
+ * table; nft_notes_get() looks at both.
+ */
+#define NFT_NOTE_SIZE 240
+#define NFT_NOTES_MAX 200 /* in one message of 64 KiB */
+int nft_notes_set(struct nft *nft, const char (*notes)[NFT_NOTE_SIZE], size_t count,
+		  struct error *error);
+typedef void nft_note_fn(void *arg, const char *note);
+int nft_notes_get(struct nft *nft, nft_note_fn *fn, void *arg, struct error *error);
+
+/*
  * The chains that give packets of a pin the owner's id, and its counter: one that leaves a path's
  * id as it is, and one that takes it away (KERNEL_PIN_DIRECT). Adding one that is there
  * is no error; removing one that pins still point to is (nothing changes then).

@@ -14,11 +14,20 @@
 
 struct nftnl_rule;
 
-enum nft_set_name { NFT_VIPS, NFT_MEMBERS, NFT_UPLINKS, NFT_ROUTED, NFT_LINKDOWN, NFT_SETS };
+enum nft_set_name {
+	NFT_VIPS,
+	NFT_MEMBERS,
+	NFT_UPLINKS,
+	NFT_ROUTED,
+	NFT_LINKDOWN,
+	NFT_NOTES,
+	NFT_SETS
+};
 
 struct nft_set {
 	bool told; /* the caller said what is in it; else what is there stays */
 	uint8_t (*keys)[16];
+	char (*notes)[NFT_NOTE_SIZE]; /* of NFT_NOTES: a comment for each key */
 	size_t count;
 };
 
@@ -114,6 +123,9 @@ void nft_set_create_put(struct nft *nft, const struct nft_family *family, struct
 			enum nft_set_name name);
 void nft_set_fill_put(struct nft *nft, const struct nft_family *family, struct nft_batch *batch,
 		      enum nft_set_name name);
+/* Takes over *content*, also its memory. What the kernel does not take nft_repair() brings. */
+int nft_set_replace(struct nft *nft, struct nft_family *family, enum nft_set_name name,
+		    struct nft_set *content, struct error *error);
 void nft_pins_create_put(struct nft *nft, const struct nft_family *family, struct nft_batch *batch);
 void nft_owners_create_put(struct nft *nft, const struct nft_family *family,
 			   struct nft_batch *batch);
@@ -123,6 +135,10 @@ void nft_set_drop_put(const struct nft_family *family, struct nft_batch *batch, 
 /* Does the set in *message* (NFT_MSG_NEWSET) have the layout that we make? */
 struct nftnl_set;
 bool nft_set_fits(const struct nft_family *family, const struct nftnl_set *set, const char *name);
+
+/* nft_notes.c: gives an element its comment. Returns 0, or -1: out of memory. */
+struct nftnl_set_elem;
+int nft_note_put(struct nftnl_set_elem *element, const char *note);
 
 /* nft_elements.c */
 void nft_chain_of_owner(char name[32], uint16_t owner);

@@ -27,7 +27,8 @@
 
 #define SET_SIZE_MAX 65536 /* of the small ones */
 
-const char *const nft_set_names[NFT_SETS] = {"vips", "members", "uplinks", "routed", "linkdown"};
+const char *const nft_set_names[NFT_SETS] = {"vips",   "members",  "uplinks",
+					     "routed", "linkdown", "notes"};
 
 static uint32_t address_type(const struct nft_family *family)
 {
@@ -47,9 +48,16 @@ static bool has_devices(enum nft_set_name name)
 	return name == NFT_UPLINKS || name == NFT_LINKDOWN;
 }
 
+static uint32_t key_type(const struct nft_family *family, enum nft_set_name name)
+{
+	if (name == NFT_NOTES)
+		return TYPE_MARK;
+	return has_devices(name) ? TYPE_IFACE_INDEX : address_type(family);
+}
+
 static uint32_t key_size(const struct nft_family *family, enum nft_set_name name)
 {
-	return has_devices(name) ? sizeof(uint32_t) : family->address_size;
+	return name == NFT_NOTES || has_devices(name) ? sizeof(uint32_t) : family->address_size;
 }
 
 static struct nftnl_set *set_alloc(struct nft_batch *batch, const char *name)
@@ -101,9 +109,10 @@ void nft_set_create_put(struct nft *nft, const struct nft_family *family, struct
 
 	if (!set)
 		return;
-	nftnl_set_set_u32(set, NFTNL_SET_KEY_TYPE,
-			  has_devices(name) ? TYPE_IFACE_INDEX : address_type(family));
+	nftnl_set_set_u32(set, NFTNL_SET_KEY_TYPE, key_type(family, name));
 	nftnl_set_set_u32(set, NFTNL_SET_KEY_LEN, key_size(family, name));
+	if (name == NFT_NOTES)
+		host_order_put(batch, set, NFTNL_UDATA_SET_KEYBYTEORDER);
 	nftnl_set_set_u32(set, NFTNL_SET_DESC_SIZE, SET_SIZE_MAX);
 	create_put(family, batch, set, nft_set_names[name]);
 }
@@ -195,7 +204,8 @@ static void keys_put(const struct nft_family *family, struct nft_batch *batch,
 			break;
 		}
 		if (nftnl_set_elem_set(element, NFTNL_SET_ELEM_KEY, content->keys[i],
-				       key_size(family, name)) < 0)
+				       key_size(family, name)) < 0 ||
+		    (content->notes && nft_note_put(element, content->notes[i])))
 			batch->no_memory = true;
 		nftnl_set_elem_add(set, element);
 	}
@@ -241,7 +251,7 @@ static void keys_sort(struct nft_set *set)
 {
 	size_t kept = 0;
 
-	if (!set->count)
+	if (!set->count || set->notes)
 		return;
 	qsort(set->keys, set->count, sizeof(*set->keys), compare_keys);
 	for (size_t i = 1; i < set->count; i++)
@@ -250,9 +260,8 @@ static void keys_sort(struct nft_set *set)
 	set->count = kept + 1;
 }
 
-/* Takes over *content*, also its memory. What the kernel does not take nft_repair() brings. */
-static int set_replace(struct nft *nft, struct nft_family *family, enum nft_set_name name,
-		       struct nft_set *content, struct error *error)
+int nft_set_replace(struct nft *nft, struct nft_family *family, enum nft_set_name name,
+		    struct nft_set *content, struct error *error)
 {
 	struct nft_failure failure;
 	struct nft_batch batch;
@@ -260,10 +269,12 @@ static int set_replace(struct nft *nft, struct nft_family *family, enum nft_set_
 	keys_sort(content);
 	if (content->count > SET_SIZE_MAX) {
 		free(content->keys);
+		free(content->notes);
 		return error_set(error, "nftables: set %s takes at most %d entries",
 				 nft_set_names[name], SET_SIZE_MAX);
 	}
 	free(family->sets[name].keys);
+	free(family->sets[name].notes);
 	family->sets[name] = *content;
 	nft_batch_begin(&batch, &nft->link);
 	nft_set_fill_put(nft, family, &batch, name);
@@ -298,7 +309,7 @@ static int addresses_set(struct nft *nft, enum nft_set_name name, const struct i
 				memcpy(content.keys[content.count++], &addresses[j], 16);
 			}
 		}
-		if (set_replace(nft, family, name, &content, error))
+		if (nft_set_replace(nft, family, name, &content, error))
 			return -1;
 	}
 	return 0;
@@ -338,7 +349,7 @@ static int devices_set(struct nft *nft, int family, enum nft_set_name name,
 		return error_set(error, "nftables: out of memory");
 	for (size_t i = 0; i < count; i++)
 		memcpy(content.keys[i], &ifindexes[i], sizeof(uint32_t));
-	return set_replace(nft, set_family, name, &content, error);
+	return nft_set_replace(nft, set_family, name, &content, error);
 }
 
 int nft_uplinks_set(struct nft *nft, int family, const unsigned int *ifindexes, size_t count,

@@ -9,6 +9,7 @@ director run it on the router.
 """
 import sys
 
+import addresses
 import director
 import repairs
 import restarts
@@ -18,4 +19,4 @@ import tunnel
 from lab import Lab
 
 if __name__ == "__main__":
-    sys.exit(runner.main(Lab, sessions, restarts, repairs, tunnel, director))
+    sys.exit(runner.main(Lab, sessions, restarts, repairs, tunnel, addresses, director))
