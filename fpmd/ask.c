@@ -2,6 +2,7 @@
 #include "fpmd/ask.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -10,8 +11,11 @@
 
 #include "fpm/frame.h"
 #include "fpm/holdfast.pb-c.h"
+#include "fpmd/flow.h"
 
 #define TIMEOUT_S 5
+/* Of a request with all its fields. */
+#define REQUEST_SIZE_MAX 128
 
 static const char *const topics[] = {
 	[HOLDFAST__SHOW_REQUEST__TOPIC__SUMMARY] = "summary",
@@ -21,6 +25,7 @@ static const char *const topics[] = {
 	[HOLDFAST__SHOW_REQUEST__TOPIC__DIRECTORY] = "directory",
 	[HOLDFAST__SHOW_REQUEST__TOPIC__COUNTERS] = "counters",
 	[HOLDFAST__SHOW_REQUEST__TOPIC__PATHS] = "paths",
+	[HOLDFAST__SHOW_REQUEST__TOPIC__FLOW] = "flow",
 };
 
 static int find_topic(const char *word, struct error *error)
@@ -30,7 +35,7 @@ static int find_topic(const char *word, struct error *error)
 			return (int)i;
 	return error_set(error,
 			 "there is no topic %.60s: it is one of summary, members, paths, pins, "
-			 "sessions, directory, counters",
+			 "sessions, directory, counters, flow",
 			 word);
 }
 
@@ -55,18 +60,43 @@ static int open_socket(const char *path, struct error *error)
 	return -1;
 }
 
-static int send_request(int fd, int topic, bool json, struct error *error)
+/* The four words of a flow; the bytes of the addresses are kept in *client* and *vip*. */
+static int read_flow(char *const *words, size_t count, Holdfast__Flow *flow,
+		     struct in6_addr *client, struct in6_addr *vip, struct error *error)
 {
-	Holdfast__ShowRequest request = HOLDFAST__SHOW_REQUEST__INIT;
+	unsigned long ports[2];
+
+	if (count != 4)
+		return error_set(error, "a flow is CLIENT PORT VIP PORT");
+	for (size_t i = 0; i < 2; i++) {
+		const char *word = words[2 * i + 1];
+		char *end;
+
+		ports[i] = strtoul(word, &end, 10);
+		if (word[0] < '0' || word[0] > '9' || *end || !ports[i] || ports[i] > UINT16_MAX)
+			return error_set(error, "port %.60s is not in 1-65535", word);
+	}
+	if (address_parse(words[0], client))
+		return error_set(error, "%.60s is no address", words[0]);
+	if (address_parse(words[2], vip))
+		return error_set(error, "%.60s is no address", words[2]);
+	flow->client.data = client->s6_addr;
+	flow->client.len = sizeof(*client);
+	flow->client_port = (uint32_t)ports[0];
+	flow->vip.data = vip->s6_addr;
+	flow->vip.len = sizeof(*vip);
+	flow->vip_port = (uint32_t)ports[1];
+	return 0;
+}
+
+static int send_request(int fd, Holdfast__ShowRequest *request, struct error *error)
+{
 	Holdfast__Frame frame = HOLDFAST__FRAME__INIT;
-	uint8_t bytes[FRAME_HEADER_SIZE + 64];
+	uint8_t bytes[FRAME_HEADER_SIZE + REQUEST_SIZE_MAX];
 	size_t size;
 
-	request.id = 1;
-	request.topic = (Holdfast__ShowRequest__Topic)topic;
-	request.json = json;
 	frame.body_case = HOLDFAST__FRAME__BODY_SHOW_REQUEST;
-	frame.show_request = &request;
+	frame.show_request = request;
 	size = holdfast__frame__pack(&frame, bytes + FRAME_HEADER_SIZE);
 	frame_header_write(bytes, FRAME_PROTOBUF, size);
 	size += FRAME_HEADER_SIZE;
@@ -118,16 +148,30 @@ static int read_answer(int fd, FILE *out, struct error *error)
 	}
 }
 
-int ask_show(const char *socket_path, const char *topic, bool json, FILE *out, struct error *error)
+int ask_show(const char *socket_path, char *const *words, size_t count, bool json, FILE *out,
+	     struct error *error)
 {
-	int number = find_topic(topic, error), fd, status;
+	Holdfast__ShowRequest request = HOLDFAST__SHOW_REQUEST__INIT;
+	Holdfast__Flow flow = HOLDFAST__FLOW__INIT;
+	int topic = find_topic(words[0], error), fd, status;
+	struct in6_addr client, vip;
 
-	if (number < 0)
+	if (topic < 0)
 		return -1;
+	if (topic == HOLDFAST__SHOW_REQUEST__TOPIC__FLOW) {
+		if (read_flow(words + 1, count - 1, &flow, &client, &vip, error))
+			return -1;
+		request.flow = &flow;
+	} else if (count > 1) {
+		return error_set(error, "`%.60s` is not expected behind %s", words[1], words[0]);
+	}
+	request.id = 1;
+	request.topic = (Holdfast__ShowRequest__Topic)topic;
+	request.json = json;
 	fd = open_socket(socket_path, error);
 	if (fd < 0)
 		return -1;
-	status = send_request(fd, number, json, error);
+	status = send_request(fd, &request, error);
 	if (!status)
 		status = read_answer(fd, out, error);
 	close(fd);

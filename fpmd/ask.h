@@ -9,9 +9,11 @@
 #include "fpmd/error.h"
 
 /*
- * Writes the answer to *out*. *topic*: "summary", or a word of `show holdfast`. Waits 5 s for each
- * part of it at most. Returns 0, or -1 with *error*.
+ * Writes the answer to *out*. *words*: "summary" or what stands behind `show holdfast`, e.g. "flow"
+ * and the four words of a flow. Waits 5 s for each part of the answer at most. Returns 0, or -1
+ * with *error*.
  */
-int ask_show(const char *socket_path, const char *topic, bool json, FILE *out, struct error *error);
+int ask_show(const char *socket_path, char *const *words, size_t count, bool json, FILE *out,
+	     struct error *error);
 
 #endif

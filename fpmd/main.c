@@ -31,7 +31,7 @@ static const struct option options[] = {
 	{"config", required_argument, NULL, 'c'},
 	{"fpm-listen", required_argument, NULL, 'l'},
 	{"check", no_argument, NULL, 'C'},
-	{"show", required_argument, NULL, 'S'},
+	{"show", no_argument, NULL, 'S'},
 	{"json", no_argument, NULL, 'j'},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'v'},
@@ -42,7 +42,7 @@ static void usage(FILE *to)
 {
 	fputs("usage: fpmd [-s SOCKET] [-u USER] [-b DIRECTORY] [-d] [-c FILE [-l ADDRESS:PORT]]\n"
 	      "       fpmd -c FILE --check\n"
-	      "       fpmd [-s SOCKET] --show TOPIC [--json]\n"
+	      "       fpmd [-s SOCKET] --show [--json] TOPIC\n"
 	      "  -s, --socket SOCKET  where zebra's module connects (default " SOCKET_DEFAULT ")\n"
 	      "  -u, --user USER      when started as root: run as USER, keeping only the\n"
 	      "                       capabilities that are needed\n"
@@ -56,7 +56,8 @@ static void usage(FILE *to)
 	      ")\n"
 	      "      --check          say what is wrong with FILE, and end\n"
 	      "      --show TOPIC     ask the fpmd that runs: summary, members, paths, pins,\n"
-	      "                       sessions, directory or counters; --json: for programs\n"
+	      "                       sessions, directory, counters, or flow CLIENT PORT VIP\n"
+	      "                       PORT; --json: for programs\n"
 	      "Signals: TERM, INT: stop, detours stay, strays are answered by the kernel again;\n"
 	      "         USR1: stop for a restart, everything stays; HUP: read FILE again.\n",
 	      to);
@@ -139,11 +140,11 @@ static int check(const char *path)
 	return 0;
 }
 
-static int show(const char *socket_path, const char *topic, bool json)
+static int show(const char *socket_path, char *const *words, size_t count, bool json)
 {
 	struct error error;
 
-	if (!ask_show(socket_path, topic, json, stdout, &error))
+	if (!ask_show(socket_path, words, count, json, stdout, &error))
 		return 0;
 	fprintf(stderr, "%s\n", error.text);
 	return 1;
@@ -153,8 +154,8 @@ int main(int argc, char **argv)
 {
 	static const int signals[] = {SIGTERM, SIGINT, SIGUSR1};
 	const char *socket_path = SOCKET_DEFAULT, *user = NULL, *bpf_path = BPF_DIRECTORY_DEFAULT;
-	const char *config_path = NULL, *listen = NULL, *topic = NULL;
-	bool check_only = false, json = false;
+	const char *config_path = NULL, *listen = NULL;
+	bool check_only = false, asks = false, json = false;
 	struct event *reload_event;
 	struct bpf_directory bpf_directory;
 	struct event *signal_events[3] = {NULL};
@@ -187,7 +188,7 @@ int main(int argc, char **argv)
 			check_only = true;
 			break;
 		case 'S':
-			topic = optarg;
+			asks = true;
 			break;
 		case 'j':
 			json = true;
@@ -207,12 +208,13 @@ int main(int argc, char **argv)
 		}
 	}
 
-	if (optind < argc || ((listen || check_only) && !config_path) || (json && !topic)) {
+	if (asks != (optind < argc) || ((listen || check_only) && !config_path) ||
+	    (json && !asks)) {
 		usage(stderr);
 		return 2;
 	}
-	if (topic)
-		return show(socket_path, topic, json);
+	if (asks)
+		return show(socket_path, argv + optind, (size_t)(argc - optind), json);
 	if (check_only)
 		return check(config_path);
 

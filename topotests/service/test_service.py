@@ -28,14 +28,20 @@ def setting(name):
 class Service:
     """fpmd in namespaces of its own; the bpffs of its directory is private to them."""
 
-    def __init__(self, place, mount="mount -t bpf -o mode=700 bpf bpf"):
+    def __init__(self, place, mount="mount -t bpf -o mode=700 bpf bpf", file=None):
+        """*file*: the text of a configuration file."""
         self.place = place
+        environment = dict(os.environ)
+        if file is not None:
+            (place / "holdfast.conf").write_text(file)
+            environment["FPMD_OPTIONS"] = "--config holdfast.conf"
         bounding = ",".join("+" + name[4:].lower() for name in setting("CapabilityBoundingSet").split())
         start = setting("ExecStart").split("/fpmd ")[1]
         script = "cd %s && mkdir -p bpf && %s && exec setpriv --no-new-privs --bounding-set=-all,%s %s %s" % (
             place, mount, bounding, FPMD, start + " --socket fpmd.sock --bpf-directory bpf/holdfast")
         with open(place / "log", "w") as log:
-            self.process = subprocess.Popen(["unshare", "--net", "--mount", "sh", "-c", script], stderr=log)
+            self.process = subprocess.Popen(["unshare", "--net", "--mount", "sh", "-c", script], stderr=log,
+                                            env=environment)
         self.wait_for(lambda: "is up" in self.log() or self.process.poll() is not None)
         assert self.process.poll() is None, self.log()
 
@@ -129,3 +135,48 @@ def test_without_it_fpmd_works_and_says_why_once(service, mount, why):
     assert len(warnings) == 1 and "what a director records ends with fpmd: " + why in warnings[0]
     assert not (fpmd.place / "bpf/holdfast").exists()
     assert fpmd.stop() == 0
+
+
+def test_reload_reads_the_configuration_file(service):
+    """As frr, with the signal of the unit; a file that is wrong keeps a new fpmd from starting, not an old one."""
+    assert setting("ExecReload") == "/bin/kill -HUP $MAINPID"
+    fpmd = service("one", file="holdfast\n prefix 192.0.2.80/32\n")
+    file = fpmd.place / "holdfast.conf"
+    assert "no member-range is configured: nothing is changed until it is" in fpmd.log()
+    file.write_text("holdfast\n prefix 192.0.2.80/32\n member-range 10.255.0.0/24\n")
+    fpmd.process.send_signal(signal.SIGHUP)
+    fpmd.wait_for(lambda: "no local-member is configured: nothing is changed until it is" in fpmd.log())
+    file.write_text("holdfast\n prefix 192.0.2.0/24\n")
+    fpmd.process.send_signal(signal.SIGHUP)
+    told = "holdfast.conf line 2: 192.0.2.0/24 is not a host prefix: a VIP is a /32"
+    fpmd.wait_for(lambda: "configuration refused, the last one stays: " + told in fpmd.log())
+    assert fpmd.stop() == 0
+    with pytest.raises(AssertionError, match=told):
+        service("two", file=file.read_text())
+
+    other = service("three")
+    other.process.send_signal(signal.SIGHUP)
+    other.wait_for(lambda: "there is no file to read" in other.log())
+    assert other.stop() == 0
+
+
+def test_options_are_judged():
+    def run(*words):
+        done = subprocess.run([FPMD, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        return done.returncode, done.stdout
+
+    for words in (["--check"], ["--json"], ["--fpm-listen", "127.0.0.1:2620"], ["--show"], ["word"]):
+        status, text = run(*words)
+        assert status == 2 and text.startswith("usage: fpmd"), words
+    for words, wanted in (
+            (["pinz"], "there is no topic pinz: it is one of summary, members, paths, pins, sessions, directory,"
+                       " counters, flow\n"),
+            (["pins", "all"], "`all` is not expected behind pins\n"),
+            (["flow", "198.51.100.7", "1"], "a flow is CLIENT PORT VIP PORT\n"),
+            (["flow", "198.51.100.7", "0", "192.0.2.80", "80"], "port 0 is not in 1-65535\n"),
+            (["flow", "client", "1", "192.0.2.80", "80"], "client is no address\n"),
+            (["pins"], "/nowhere/fpmd.sock: No such file or directory: does fpmd run, and are you root or FRR's"
+                       " user?\n")):
+        assert run("--socket", "/nowhere/fpmd.sock", "--show", *words) == (1, wanted)
+    assert run("--config", "/nowhere/holdfast.conf", "--check") == (
+        1, "/nowhere/holdfast.conf: No such file or directory; fpmd's user must be able to read it\n")

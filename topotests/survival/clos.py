@@ -169,9 +169,9 @@ class TopotestHoldfast(Holdfast):
 class Clos:
     """All of it, in service. close() removes it, whatever its state is."""
 
-    def __init__(self, name, servers=6, seed=1):
+    def __init__(self, name, servers=6, seed=1, holdfast=TopotestHoldfast):
         self.topology = topology.Topology(servers, seed)
-        self.holdfast = TopotestHoldfast(CONFTEST.BUILD)
+        self.holdfast = holdfast(CONFTEST.BUILD)
         try:
             self.tgen = Topogen(self._add_gears, name)
         except BaseException:
