@@ -53,13 +53,13 @@ static bool is_isolated(const struct daemon *d)
 	return d->reach.isolated && d->replayed;
 }
 
-static json_object *members_json(struct daemon *d)
+json_object *show_members_json(struct daemon *d, size_t rows)
 {
 	static struct directory_member members[REACH_MAX];
 	json_object *root = json_object_new_object(), *list = json_object_new_array();
 	size_t count = daemon_running(d) ? directory_members(d->directory, members, REACH_MAX) : 0;
 
-	for (size_t i = 0; i < count && i < REACH_MAX; i++) {
+	for (size_t i = 0; i < count && i < rows; i++) {
 		const struct directory_member *m = &members[i];
 		json_object *o = json_object_new_object();
 		uint16_t id = owner_find(&d->owners, &m->address);
@@ -80,6 +80,11 @@ static json_object *members_json(struct daemon *d)
 	show_add_bool(root, "isolated", is_isolated(d));
 	json_object_object_add(root, "members", list);
 	return root;
+}
+
+static json_object *members_json(struct daemon *d)
+{
+	return show_members_json(d, REACH_MAX);
 }
 
 static void members_text(FILE *f, json_object *root)
@@ -567,7 +572,19 @@ static const struct {
 						      directory_flat},
 	[HOLDFAST__SHOW_REQUEST__TOPIC__PATHS] = {show_paths_json, show_paths_text, NULL},
 	[HOLDFAST__SHOW_REQUEST__TOPIC__COUNTERS] = {counters_json, counters_text, counters_flat},
+	[HOLDFAST__SHOW_REQUEST__TOPIC__STATE] = {show_state_json, NULL, NULL},
 };
+
+json_object *show_topic_json(struct daemon *d, Holdfast__ShowRequest__Topic topic)
+{
+	json_object *root = topics[topic].json(d), *flat;
+
+	if (!topics[topic].for_programs)
+		return root;
+	flat = topics[topic].for_programs(root);
+	json_object_put(root);
+	return flat;
+}
 
 char *show_render(struct daemon *d, Holdfast__ShowRequest__Topic topic, bool json)
 {
@@ -576,22 +593,19 @@ char *show_render(struct daemon *d, Holdfast__ShowRequest__Topic topic, bool jso
 	json_object *root;
 	FILE *f;
 
-	if ((size_t)topic >= sizeof(topics) / sizeof(topics[0]))
+	if ((size_t)topic >= sizeof(topics) / sizeof(topics[0]) || !topics[topic].json)
 		return strdup(
 			"% fpmd does not know this topic: is it older than zebra's module?\n");
 	f = open_memstream(&text, &size);
 	if (!f)
 		return NULL;
-	root = topics[topic].json(d);
-	if (json) {
-		json_object *flat = topics[topic].for_programs ? topics[topic].for_programs(root)
-							       : json_object_get(root);
-
+	if (json || !topics[topic].text) {
+		root = show_topic_json(d, topic);
 		fprintf(f, "%s\n",
 			json_object_to_json_string_ext(
-				flat, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
-		json_object_put(flat);
+				root, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
 	} else {
+		root = topics[topic].json(d);
 		topics[topic].text(f, root);
 	}
 	json_object_put(root);

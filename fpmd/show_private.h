@@ -24,7 +24,14 @@ json_object *show_value(json_object *o, const char *key);
 void show_duration(FILE *f, uint64_t ms);
 
 /* show.c */
+/* What programs get of a topic. */
+json_object *show_topic_json(struct daemon *d, Holdfast__ShowRequest__Topic topic);
+/* The members, at most *rows* of them. */
+json_object *show_members_json(struct daemon *d, size_t rows);
 void show_add_flow(json_object *o, const struct flow *flow);
+
+/* show_state.c */
+json_object *show_state_json(struct daemon *d);
 
 /* show_paths.c */
 json_object *show_paths_json(struct daemon *d);

@@ -17,6 +17,7 @@ import sys
 import time
 
 TOPICS = ["summary", "members", "pins", "sessions", "directory", "counters", "paths"]
+STATE = 20  # what the northbound asks for every few seconds
 
 
 def varint(data, at):
@@ -114,6 +115,8 @@ def decode(payload):
         return {"replay-end": True}
     if number == 4:
         show = dict(fields(body))
+        if show.get(2) == STATE:
+            return {"state": show[1]}
         return {"show": {"id": show.get(1, 0), "topic": TOPICS[show.get(2, 0)],
                          "json": bool(show.get(3, 0))}}
     return {"unexpected": number}
@@ -144,13 +147,24 @@ def answer(show, mode):
     return reply(show["id"], "peer: %s\n" % show["topic"], True)
 
 
+def answer_state(ident, mode, state):
+    if mode == "huge":
+        return reply(ident, "x" * 60000, False) * 40 + reply(ident, "", True)
+    if not state:
+        return b""
+    with open(state) as file:
+        text = file.read()
+    half = len(text) // 2
+    return reply(ident, text[:half], False) + reply(ident, text[half:], True)
+
+
 def tell(message):
     """Writes a message, and when it came."""
     message["t"] = round(time.monotonic(), 4)
     print(json.dumps(message), flush=True)
 
 
-def serve(connection, mode, problem):
+def serve(connection, mode, problem, state):
     data = b""
     if problem:
         connection.sendall(frame(6, encode(1, problem.encode())))
@@ -176,6 +190,8 @@ def serve(connection, mode, problem):
             tell(message)
             if "show" in message:
                 connection.sendall(answer(message["show"], mode))
+            if "state" in message:
+                connection.sendall(answer_state(message["state"], mode, state))
 
 
 def main():
@@ -183,6 +199,7 @@ def main():
     parser.add_argument("path")
     parser.add_argument("--mode", default="good")
     parser.add_argument("--problem", help="a line to report as status")
+    parser.add_argument("--state", metavar="FILE", help="the state, as JSON; without it, it tells none")
     options = parser.parse_args()
     if os.path.exists(options.path):
         os.unlink(options.path)
@@ -195,7 +212,7 @@ def main():
         connection, _ = listener.accept()
         tell({"connected": True})
         try:
-            serve(connection, options.mode, options.problem)
+            serve(connection, options.mode, options.problem, options.state)
         except (ConnectionError, BrokenPipeError):
             tell({"closed": True})
         connection.close()

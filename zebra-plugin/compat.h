@@ -24,6 +24,7 @@ typedef struct thread_master holdfast_loop;
 #define holdfast_add_timer_ms thread_add_timer_msec
 #define holdfast_event_off(event) THREAD_OFF(event)
 #define holdfast_yang_module_load yang_module_load
+#define HOLDFAST_NB_CAN(operation, snode) nb_operation_is_valid(NB_OP_##operation, snode)
 
 #define HOLDFAST_RUN_DIRECTORY frr_vtydir
 #else
@@ -39,6 +40,7 @@ typedef struct event_loop holdfast_loop;
 #define holdfast_add_timer_ms event_add_timer_msec
 #define holdfast_event_off(event) event_cancel(&(event))
 #define holdfast_yang_module_load(name) yang_module_load(name, NULL)
+#define HOLDFAST_NB_CAN(operation, snode) nb_cb_operation_is_valid(NB_CB_##operation, snode)
 
 #define HOLDFAST_RUN_DIRECTORY frr_runstatedir
 #endif

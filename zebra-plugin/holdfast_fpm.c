@@ -20,6 +20,7 @@
 #include "zebra-plugin/holdfast_fpm.h"
 #include "zebra-plugin/holdfast_memory.h"
 #include "zebra-plugin/holdfast_show.h"
+#include "zebra-plugin/holdfast_snapshot.h"
 
 #define QUEUE_SIZE (1024 * 1024)
 #define OUT_SIZE (128 * 1024)
@@ -109,6 +110,7 @@ static void client_disconnect(const char *reason)
 		client.shared.problem_count = 0;
 		pthread_mutex_unlock(&client.shared.mutex);
 		holdfast_show_disconnected();
+		holdfast_snapshot_disconnected();
 	}
 	if (!client.outage_logged)
 		zlog_warn("Holdfast: fpmd is not connected (socket %s: %s)", client.path, reason);
@@ -150,8 +152,10 @@ static int message_handle(const struct frame *frame)
 	holdfast_count(COUNT_FRAMES_RECEIVED, 1);
 	switch (message->body_case) {
 	case HOLDFAST__FRAME__BODY_SHOW_REPLY:
-		holdfast_show_reply(message->show_reply->id, message->show_reply->text,
-				    message->show_reply->last);
+		if (!holdfast_snapshot_reply(message->show_reply->id, message->show_reply->text,
+					     message->show_reply->last))
+			holdfast_show_reply(message->show_reply->id, message->show_reply->text,
+					    message->show_reply->last);
 		break;
 	case HOLDFAST__FRAME__BODY_STATUS:
 		problems_set(message->status);
@@ -305,6 +309,7 @@ static void client_connect(holdfast_event *event)
 	holdfast_count(COUNT_CONNECTS, 1);
 	zlog_info("Holdfast: fpmd is connected (socket %s)", client.path);
 	holdfast_add_read(client_loop(), client_read, NULL, fd, &client.t_read);
+	holdfast_snapshot_connected();
 	replay_request();
 }
 
@@ -438,6 +443,7 @@ void holdfast_fpm_stop(void)
 	frr_pthread_stop(client.pthread, NULL);
 	holdfast_event_off(client.t_replay);
 	holdfast_show_stop();
+	holdfast_snapshot_stop();
 	if (client.fd >= 0)
 		close(client.fd);
 	client.fd = -1;

@@ -21,25 +21,23 @@ static struct yang_module_embed model = {
 };
 
 /* clang-format off */
-#define LEAF_WITH_DEFAULT(path) \
-	{ .xpath = HOLDFAST_XPATH path, .cbs = {.modify = holdfast_nb_modify} }
-#define LEAF(path) \
-	{ .xpath = HOLDFAST_XPATH path, \
-	  .cbs = {.modify = holdfast_nb_modify, .destroy = holdfast_nb_destroy} }
 #define LOCAL_MEMBER(path) \
-	{ .xpath = HOLDFAST_XPATH path, \
-	  .cbs = {.modify = holdfast_nb_local_member_modify, .destroy = holdfast_nb_destroy} }
-#define LIST_OR_CONTAINER(path) \
-	{ .xpath = HOLDFAST_XPATH path, \
-	  .cbs = {.create = holdfast_nb_create, .destroy = holdfast_nb_destroy} }
+	{ .xpath = HOLDFAST_XPATH path, .cbs = {.modify = holdfast_nb_local_member_modify} }
+#define STATE(path, get) \
+	{ .xpath = HOLDFAST_XPATH "/state" path, .cbs = {.get_elem = get} }
+#define STATE_LIST(path, name) \
+	{ .xpath = HOLDFAST_XPATH "/state" path, \
+	  .cbs = {.get_next = holdfast_nb_state_##name##_next, \
+		  .get_keys = holdfast_nb_state_##name##_keys, \
+		  .lookup_entry = holdfast_nb_state_##name##_lookup} }
 
-static const struct frr_yang_module_info callbacks = {
+/* What is not the same for all nodes of its kind: see node_callbacks(). */
+static const struct frr_yang_module_info info = {
 	.name = "frr-holdfast",
 	.nodes = {
 		{
 			.xpath = HOLDFAST_XPATH,
 			.cbs = {
-				.create = holdfast_nb_create,
 				.destroy = holdfast_nb_block_destroy,
 				.pre_validate = holdfast_nb_block_pre_validate,
 				.apply_finish = holdfast_nb_block_apply_finish,
@@ -47,44 +45,64 @@ static const struct frr_yang_module_info callbacks = {
 				.cli_show_end = holdfast_cli_show_end,
 			}
 		},
-		LIST_OR_CONTAINER("/prefix"),
-		LIST_OR_CONTAINER("/member-range"),
 		LOCAL_MEMBER("/local-member/ipv4"),
 		LOCAL_MEMBER("/local-member/ipv6"),
-		LEAF_WITH_DEFAULT("/role"),
-		LEAF("/directory/key-file"),
-		LEAF_WITH_DEFAULT("/directory/port"),
-		LEAF_WITH_DEFAULT("/directory/replicas"),
-		LEAF_WITH_DEFAULT("/directory/ring-members"),
-		LEAF_WITH_DEFAULT("/directory/record-lifetime"),
-		LIST_OR_CONTAINER("/directory/valkey"),
-		LEAF_WITH_DEFAULT("/directory/valkey/host"),
-		LEAF_WITH_DEFAULT("/directory/valkey/port"),
-		LEAF("/directory/valkey/user"),
-		LEAF("/directory/valkey/password-file"),
-		LEAF_WITH_DEFAULT("/directory/valkey/tls"),
-		LEAF("/directory/valkey/ca-file"),
-		LEAF("/directory/valkey/certificate"),
-		LEAF("/directory/valkey/key"),
-		LEAF_WITH_DEFAULT("/directory/valkey/prefix"),
-		LEAF_WITH_DEFAULT("/tunnel/port"),
-		LEAF_WITH_DEFAULT("/tunnel/vni"),
-		LEAF_WITH_DEFAULT("/mark/owner-mask"),
-		LEAF_WITH_DEFAULT("/mark/stray-bit"),
-		LEAF_WITH_DEFAULT("/mark/tunnel-bit"),
-		LEAF_WITH_DEFAULT("/mark/path-mask"),
-		LEAF_WITH_DEFAULT("/queue"),
-		LEAF_WITH_DEFAULT("/pins/max"),
-		LEAF_WITH_DEFAULT("/pins/check-interval"),
-		LEAF_WITH_DEFAULT("/flows/max"),
-		LEAF_WITH_DEFAULT("/flows/lifetime"),
-		LEAF_WITH_DEFAULT("/flows/fast-path"),
+		STATE("/connected", holdfast_nb_state_connected_get),
+		STATE("/age", holdfast_nb_state_age_get),
+		{
+			.xpath = HOLDFAST_XPATH "/state/problem",
+			.cbs = {
+				.get_next = holdfast_nb_state_problem_next,
+				.get_elem = holdfast_nb_state_problem_get,
+			}
+		},
+		STATE_LIST("/summary/vip", vip),
+		STATE_LIST("/members/member", member),
+		STATE_LIST("/pins/owner", owner),
+		STATE_LIST("/paths/path", path),
+		STATE_LIST("/counters/counter", counter),
 		{
 			.xpath = NULL,
 		},
 	}
 };
 /* clang-format on */
+
+static int created(struct nb_cb_create_args *args)
+{
+	return NB_OK;
+}
+
+static int modified(struct nb_cb_modify_args *args)
+{
+	return NB_OK;
+}
+
+static int destroyed(struct nb_cb_destroy_args *args)
+{
+	return NB_OK;
+}
+
+/* FRR insists on the callbacks that a node of the configuration can need, and on no others. */
+static void node_callbacks(struct nb_node *node)
+{
+	const struct nb_callbacks *own = NULL;
+	size_t i;
+
+	for (i = 0; info.nodes[i].xpath; i++)
+		if (!strcmp(info.nodes[i].xpath, node->xpath))
+			own = &info.nodes[i].cbs;
+	if (own)
+		node->cbs = *own;
+	if (!node->cbs.create && HOLDFAST_NB_CAN(CREATE, node->snode))
+		node->cbs.create = created;
+	if (!node->cbs.modify && HOLDFAST_NB_CAN(MODIFY, node->snode))
+		node->cbs.modify = modified;
+	if (!node->cbs.destroy && HOLDFAST_NB_CAN(DESTROY, node->snode))
+		node->cbs.destroy = destroyed;
+	if (!node->cbs.get_elem && HOLDFAST_NB_CAN(GET_ELEM, node->snode))
+		node->cbs.get_elem = holdfast_nb_state_get;
+}
 
 /* FRR frees the nodes of all models as this type, and insists on it. */
 static int find_memtype(void *arg, struct memgroup *group, struct memtype *memtype)
@@ -119,20 +137,18 @@ static int node_add(const struct lysc_node *snode, void *arg)
 	node->priority = NB_DFLT_PRIORITY;
 	node->parent = parent ? parent->priv : NULL;
 	node->parent_list = list ? list->priv : NULL;
-	if (CHECK_FLAG(snode->nodetype, LYS_CONTAINER | LYS_LIST)) {
-		(void)yang_snodes_iterate_subtree(snode, NULL, find_state, 0, &config_only);
-		if (config_only)
-			SET_FLAG(node->flags, F_NB_NODE_CONFIG_ONLY);
-	}
+	(void)yang_snodes_iterate_subtree(snode, NULL, find_state, 0, &config_only);
+	if (config_only)
+		SET_FLAG(node->flags, F_NB_NODE_CONFIG_ONLY);
 	node->snode = snode;
 	((struct lysc_node *)snode)->priv = node;
+	node_callbacks(node);
 	return YANG_ITER_CONTINUE;
 }
 
 int holdfast_nb_init(void)
 {
 	struct memtype *memtype = NULL;
-	size_t i;
 
 	qmem_walk(find_memtype, &memtype);
 	if (!memtype) {
@@ -140,16 +156,7 @@ int holdfast_nb_init(void)
 		return -1;
 	}
 	yang_module_embed(&model);
-	yang_snodes_iterate(holdfast_yang_module_load(callbacks.name)->info, node_add, 0, memtype);
-	for (i = 0; callbacks.nodes[i].xpath; i++) {
-		struct nb_node *node = nb_node_find(callbacks.nodes[i].xpath);
-
-		if (!node) {
-			zlog_err("Holdfast: the model lacks %s", callbacks.nodes[i].xpath);
-			return -1;
-		}
-		node->cbs = callbacks.nodes[i].cbs;
-	}
+	yang_snodes_iterate(holdfast_yang_module_load(info.name)->info, node_add, 0, memtype);
 	nb_validate_callbacks();
 	return 0;
 }

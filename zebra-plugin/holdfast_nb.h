@@ -27,13 +27,26 @@ int holdfast_nb_init(void);
 int holdfast_nb_config_read(const struct lyd_node *block, struct holdfast_config *config,
 			    struct error *error);
 
-int holdfast_nb_create(struct nb_cb_create_args *args);
-int holdfast_nb_modify(struct nb_cb_modify_args *args);
-int holdfast_nb_destroy(struct nb_cb_destroy_args *args);
 int holdfast_nb_block_destroy(struct nb_cb_destroy_args *args);
 int holdfast_nb_block_pre_validate(struct nb_cb_pre_validate_args *args);
 void holdfast_nb_block_apply_finish(struct nb_cb_apply_finish_args *args);
 int holdfast_nb_local_member_modify(struct nb_cb_modify_args *args);
+
+/* holdfast_nb_state.c */
+struct yang_data *holdfast_nb_state_get(struct nb_cb_get_elem_args *args); /* of every other leaf */
+struct yang_data *holdfast_nb_state_connected_get(struct nb_cb_get_elem_args *args);
+struct yang_data *holdfast_nb_state_age_get(struct nb_cb_get_elem_args *args);
+const void *holdfast_nb_state_problem_next(struct nb_cb_get_next_args *args);
+struct yang_data *holdfast_nb_state_problem_get(struct nb_cb_get_elem_args *args);
+#define HOLDFAST_NB_STATE_LIST(name)                                                               \
+	const void *holdfast_nb_state_##name##_next(struct nb_cb_get_next_args *args);             \
+	int holdfast_nb_state_##name##_keys(struct nb_cb_get_keys_args *args);                     \
+	const void *holdfast_nb_state_##name##_lookup(struct nb_cb_lookup_entry_args *args)
+HOLDFAST_NB_STATE_LIST(vip);
+HOLDFAST_NB_STATE_LIST(member);
+HOLDFAST_NB_STATE_LIST(owner);
+HOLDFAST_NB_STATE_LIST(path);
+HOLDFAST_NB_STATE_LIST(counter);
 
 /* holdfast_cli.c */
 void holdfast_cli_show(struct vty *vty, const struct lyd_node *dnode, bool show_defaults);

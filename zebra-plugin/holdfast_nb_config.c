@@ -180,21 +180,6 @@ int holdfast_nb_config_read(const struct lyd_node *block, struct holdfast_config
 	return 0;
 }
 
-int holdfast_nb_create(struct nb_cb_create_args *args)
-{
-	return NB_OK;
-}
-
-int holdfast_nb_modify(struct nb_cb_modify_args *args)
-{
-	return NB_OK;
-}
-
-int holdfast_nb_destroy(struct nb_cb_destroy_args *args)
-{
-	return NB_OK;
-}
-
 int holdfast_nb_block_pre_validate(struct nb_cb_pre_validate_args *args)
 {
 	struct holdfast_config config;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-The module's YANG model in the stock zebra: transactions that are refused as a whole, the configuration as data, and
-what the model itself takes. The router and fpmd's stand-in are those of test_cli.py.
+The module's YANG model in the stock zebra: transactions that are refused as a whole, the configuration as data, the
+operational data, and what the model itself takes. The router and fpmd's stand-in are those of test_cli.py.
 """
 import json
 import os
@@ -97,6 +97,87 @@ def test_zebra_knows_the_model(r1):
     tree = vtysh(r1, "show yang module frr-holdfast tree zebra")
     assert "+--rw holdfast!" in tree and "|  +--rw key-file?" in tree
     assert "frr-holdfast" in vtysh(r1, "show yang module zebra")
+
+
+STATE = {
+    "summary": {"version": "0.1.0", "state": "running", "uptimeMsec": 1234, "localMember": "10.255.0.3",
+                "membersReachable": 2, "isolated": False, "sessions": 5, "pins": 7, "straysWaiting": 0,
+                "vips": [{"prefix": "192.0.2.80", "role": "served", "local": True, "sessions": 5},
+                         {"prefix": "2001:db8::80", "role": "refused", "refused": "it is translated"}]},
+    "members": {"isolated": False, "members": [
+        {"address": "10.255.0.3", "local": True, "state": "in ring", "records": 3},
+        {"address": "10.255.0.4", "local": False, "state": "silent", "heardMsecAgo": 9000, "records": 0,
+         "ownerId": 1, "pins": 7}]},
+    "pins": {"count": 7, "max": 1000, "owners": [{"ownerId": 1, "address": "10.255.0.4", "pins": 7}]},
+    "paths": {"flows": 9, "probation": 0, "recordsOutliveFpmd": True, "paths": [
+        {"id": 3, "family": "ipv4", "interface": "up a", "gateway": "10.1.0.2", "state": "in-use", "members": 1,
+         "member": "10.255.0.4", "newFlows": True, "up": True, "flows": 9, "sinceMsec": 12}]},
+    "directory": {"engine": "valkey", "running": True,
+                  "server": {"state": "connected", "sinceMsec": 5, "cluster": True, "slotsServed": 16384}},
+    "counters": {"fpmd": {"strays": 11, "straysTunnelled": 4}, "kernel": {"strays": 12}},
+    "of a later version": [1, 2],
+}
+
+
+def operational(router, path=""):
+    shown = vtysh(router, "show yang operational-data /frr-holdfast:holdfast/state%s zebra" % path)
+    assert shown.startswith("{"), shown
+    return json.loads(shown).get("frr-holdfast:holdfast", {}).get("state", {})
+
+
+@pytest.fixture
+def state_file():
+    path = "/tmp/holdfast_state.%d.json" % os.getpid()
+    with open(path, "w") as file:
+        json.dump(STATE, file)
+    yield path
+    os.unlink(path)
+
+
+def test_operational_data_are_what_fpmd_told(r1, peer, state_file):
+    assert json.loads(vtysh(r1, "show yang operational-data /frr-holdfast:holdfast zebra")) == {}
+    peer("--state %s --problem 'no CAP_BPF: start fpmd as root'" % state_file)
+    enter(r1, "holdfast\n prefix 192.0.2.80/32\n")
+    assert eventually(lambda: "summary" in operational(r1), 8)
+    state = operational(r1)
+    assert state["connected"] is True and int(state["age"]) < 8000
+    assert state["problem"] == ["no member-range is configured", "no local-member is configured",
+                                "no directory key-file is configured", "no CAP_BPF: start fpmd as root"]
+    assert state["summary"]["vip"][0] == {"prefix": "192.0.2.80", "role": "served", "local": True, "sessions": "5"}
+    assert state["summary"]["vip"][1] == {"prefix": "2001:db8::80", "role": "refused", "refused": "it is translated"}
+    assert state["summary"]["local-member"] == "10.255.0.3" and state["summary"]["pins"] == "7"
+    assert state["members"]["member"][1] == {
+        "address": "10.255.0.4", "local": False, "state": "silent", "heard-msec-ago": "9000", "records": "0",
+        "owner-id": "1", "pins": "7"}
+    assert state["pins"] == {"count": "7", "max": "1000",
+                             "owner": [{"owner-id": "1", "address": "10.255.0.4", "pins": "7"}]}
+    assert state["paths"]["records-outlive-fpmd"] is True
+    assert state["paths"]["path"] == [
+        {"id": "3", "family": "ipv4", "interface": "up a", "gateway": "10.1.0.2", "state": "in-use",
+         "since-msec": "12", "members": "1", "member": "10.255.0.4", "new-flows": True, "up": True, "flows": "9"}]
+    assert state["directory"] == {"engine": "valkey", "running": True, "server": {
+        "state": "connected", "since-msec": "5", "cluster": True, "slots-served": "16384"}}
+    counters = {(one["group"], one["name"]): int(one["value"]) for one in state["counters"]["counter"]}
+    assert counters["fpmd", "straysTunnelled"] == 4 and counters["kernel", "strays"] == 12
+    assert counters["module", "connects"] >= 1 and ("module", "queue-overflows") in counters
+
+
+def test_operational_data_say_how_old_they_are(r1, peer, state_file):
+    fpmd = peer("--state " + state_file)
+    enter(r1, BLOCK)
+    assert eventually(lambda: operational(r1)["connected"] and int(operational(r1)["age"]) < 1000, 8)
+    r1.run("kill " + fpmd.pid)
+    assert eventually(lambda: not operational(r1)["connected"])
+    assert eventually(lambda: int(operational(r1)["age"]) > 2000)
+    assert operational(r1)["summary"]["pins"] == "7"
+    # Another fpmd tells too much, and a third one what is no state: the last good one stays.
+    for bad in ("--mode huge", "--state /dev/null"):
+        fpmd = peer(bad)
+        assert eventually(lambda: fpmd.got("state"), 8)
+        assert eventually(lambda: operational(r1)["connected"])
+        r1.run("kill " + fpmd.pid)
+        assert eventually(lambda: not operational(r1)["connected"])
+    assert operational(r1)["summary"]["pins"] == "7" and int(operational(r1)["age"]) > 2000
 
 
 VALKEY = '"directory": {"valkey": {"host": "h", "port": 6379, %s}}'

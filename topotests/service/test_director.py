@@ -152,6 +152,27 @@ def test_the_routes_make_it_a_director(routers):
             path["id"], path["interface"], path["gateway"], path["member"]), text, re.MULTILINE), text
 
 
+def test_the_northbound_tells_what_fpmd_told(routers):
+    """Not sooner than the module asked again."""
+    r1 = routers["r1"]
+
+    def state():
+        text = vtysh(r1, "show yang operational-data /frr-holdfast:holdfast zebra")
+        return json.loads(text)["frr-holdfast:holdfast"]["state"]
+
+    assert eventually(lambda: len(state().get("paths", {}).get("path", [])) == 2, 8), state()
+    told = state()
+    assert told["summary"]["state"] == "running" and told["connected"] is True
+    assert told["summary"]["local-member"] == "10.255.0.1"
+    assert {vip["prefix"]: vip["role"] for vip in told["summary"]["vip"]} == {"192.0.2.80": "routed"}
+    assert {path["interface"]: path["member"] for path in told["paths"]["path"]} == {
+        path["interface"]: path["member"] for path in paths(r1)}
+    assert {member["address"] for member in told["members"]["member"]} >= {"10.255.0.1"}
+    assert told["directory"]["engine"] == "one-hop" and told["directory"]["running"] is True
+    groups = {counter["group"] for counter in told["counters"]["counter"]}
+    assert groups == {"fpmd", "fpm", "directory", "kernel", "module"}
+
+
 def test_its_flows_are_counted_and_outlive_fpmd(routers):
     r1, c1 = routers["r1"], routers["c1"]
     start_python(c1, "client", CLIENT, VIP)
