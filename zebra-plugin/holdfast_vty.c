@@ -6,6 +6,7 @@
 #include "zebra-plugin/compat.h"
 
 #include "lib/command.h"
+#include "lib/json.h"
 #include "lib/sockunion.h"
 #include "zebra/debug.h"
 

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import xml.etree.ElementTree as ElementTree
 
 import pytest
 
@@ -75,8 +76,9 @@ def test_the_configuration_as_data(r1, peer):
                             "tunnel-bit": "0x00000002", "path-mask": "0x00ff0000"}
     assert data["directory"]["valkey"]["host"] == "10.0.0.7" and data["directory"]["valkey"]["tls"] is True
     assert data["role"] == "director" and data["flows"]["fast-path"] is True
-    # The defaults of the model are those that fpmd gets.
+    # The defaults of the model are those that are not written, and those that fpmd gets.
     configure(r1, "no holdfast", "holdfast")
+    assert running(r1) == "holdfast\n"
     fpmd = peer()
     assert eventually(lambda: fpmd.got("config"))
     config, data = fpmd.got("config")[-1], configuration(r1, "with-defaults")
@@ -91,6 +93,56 @@ def test_the_configuration_as_data(r1, peer):
                        ("pins-max", data["pins"]["max"]), ("pin-check", data["pins"]["check-interval"]),
                        ("flows-max", data["flows"]["max"]), ("flow-lifetime", data["flows"]["lifetime"])):
         assert config[key] == value, key
+
+
+LINES = {
+    "directory/port": "directory port %d", "directory/replicas": "directory replicas %d",
+    "directory/ring-members": "directory ring-members %d",
+    "directory/record-lifetime": "directory record-lifetime %d",
+    "directory/valkey/port": "directory engine valkey h %d", "tunnel/port": "tunnel port %d",
+    "tunnel/vni": "tunnel port 65535 vni %d", "queue": "queue %d", "pins/max": "pins max %d",
+    "pins/check-interval": "pins check-interval %d", "flows/max": "flows max %d",
+    "flows/lifetime": "flows lifetime %d",
+}
+
+
+def model_ranges():
+    """Lowest and highest value of each number in the configuration, by its path."""
+    yin = "{urn:ietf:params:xml:ns:yang:yin:1}"
+    text = subprocess.run(["yanglint", "-f", "yin", MODEL], check=True, stdout=subprocess.PIPE, text=True).stdout
+    ranges = {}
+
+    def walk(node, path):
+        for child in node:
+            name = path + child.get("name", "")
+            if child.tag == yin + "container" and name != "state":
+                walk(child, name + "/")
+            kind = child.find(yin + "type")
+            if child.tag == yin + "leaf" and kind.get("name") in ("uint8", "uint16", "uint32", "inet:port-number"):
+                limits = kind.find(yin + "range")
+                ranges[name] = tuple(map(int, limits.get("value").split(".."))) if limits is not None else (0, 65535)
+
+    walk(ElementTree.fromstring(text).find(yin + "container"), "")
+    return ranges
+
+
+def test_the_commands_take_what_the_model_takes(r1):
+    ranges = model_ranges()
+    assert set(ranges) == set(LINES)
+    taken, refused = [], []
+    for leaf, (low, high) in ranges.items():
+        taken += [LINES[leaf] % low, LINES[leaf] % high]
+        refused += [LINES[leaf] % (high + 1)] + ([LINES[leaf] % (low - 1)] if low else [])
+    assert block(r1, *taken) == ""
+    data = configuration(r1)
+    for leaf, (low, high) in ranges.items():
+        at = data
+        for name in leaf.split("/"):
+            # What is the default is left out.
+            at = at.get(name, high)
+        assert at == high, leaf
+    for line in refused:
+        assert block(r1, line) == "%% Unknown command: %s\n" % line
 
 
 def test_zebra_knows_the_model(r1):
