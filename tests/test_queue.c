@@ -176,7 +176,7 @@ START_TEST(queue_gives_verdicts)
 	marks_load("ip", STRAY | 0x4000 | 9);
 	next_verdict = KERNEL_LOCAL;
 	strays = longest = 0;
-	ck_assert_uint_eq(transfer(&pair, 4000000, 8), 4000000);
+	ck_assert_uint_eq(transfer(&pair, 4000000, 30), 4000000);
 	ck_assert_uint_gt(strays, 10);
 	ck_assert_uint_gt(longest, 20000);
 	ck_assert_int_eq(packets("ip", "foreign"), (long)strays);
@@ -188,14 +188,14 @@ START_TEST(queue_gives_verdicts)
 
 	/* detour: the owner's id, foreign bits stay (delivered here all the same: no rule) */
 	next_verdict = KERNEL_DETOUR;
-	ck_assert_uint_eq(transfer(&pair, 1000, 2), 1000);
+	ck_assert_uint_eq(transfer(&pair, 1000, 10), 1000);
 	ck_assert_int_ge(packets("ip", "detour"), 1);
 
 	/* drop */
 	next_verdict = KERNEL_DROP;
 	ck_assert_uint_eq(transfer(&pair, 1000, 0.5), 0);
 	next_verdict = KERNEL_LOCAL;
-	ck_assert_uint_eq(transfer(&pair, 1000, 3), 2000); /* sent again */
+	ck_assert_uint_eq(transfer(&pair, 1000, 10), 2000); /* sent again */
 
 	ck_assert_uint_eq(counter("queue-waiting"), 0);
 	ck_assert_uint_eq(counter("queue-unparsed"), 0);
@@ -237,13 +237,13 @@ START_TEST(pins_and_queue_off)
 	/* orderly stop: pins live, strays are left to the kernel with our bits cleared */
 	ok(nft_queue_off(nft, &error));
 	ck_assert_int_eq(nft_queue_kind(nft), NFT_QUEUE_NONE);
-	ck_assert_uint_eq(transfer(&pair, 1000, 2), 1000);
+	ck_assert_uint_eq(transfer(&pair, 1000, 10), 1000);
 	ck_assert_uint_eq(strays, 0);
 	ck_assert_int_eq(packets("ip", "foreign"), 0);
 	pin.old_owner = 1;
 	pin.new_owner = 0;
 	ck_assert_uint_eq(nft_pins_change(nft, &pin, 1), 0);
-	ck_assert_uint_eq(transfer(&pair, 1000, 2), 1000);
+	ck_assert_uint_eq(transfer(&pair, 1000, 10), 1000);
 	ck_assert_int_gt(packets("ip", "foreign"), 0);
 
 	/* the last values, while others have removed the table */
@@ -294,13 +294,13 @@ START_TEST(tunnel_delivers_or_drops)
 	run_ok("nft delete table ip test");
 
 	pair_connect(&pair, AF_INET);
-	ck_assert_uint_eq(transfer(&pair, 1000, 2), 1000);
+	ck_assert_uint_eq(transfer(&pair, 1000, 10), 1000);
 
 	/* no session at the owner: fpmd learns who sent it */
 	marks_load("ip", TUNNEL | 0x4000 | 9);
 	next_verdict = KERNEL_LOCAL;
 	strays = 0;
-	ck_assert_uint_eq(transfer(&pair, 1000, 2), 1000);
+	ck_assert_uint_eq(transfer(&pair, 1000, 10), 1000);
 	ck_assert_uint_ge(strays, 1);
 	ck_assert(last_stray.tunnelled);
 	ck_assert_uint_eq(last_stray.sender_id, 9);
@@ -310,7 +310,7 @@ START_TEST(tunnel_delivers_or_drops)
 	run_ok("nft delete table ip test");
 	marks_load("ip", 0x4000 | 9);
 	strays = 0;
-	ck_assert_uint_eq(transfer(&pair, 1000, 2), 1000);
+	ck_assert_uint_eq(transfer(&pair, 1000, 10), 1000);
 	ck_assert_uint_eq(strays, 0);
 	ck_assert_int_ge(packets("ip", "foreign"), 1);
 }
