@@ -318,6 +318,10 @@ static int take_statement(struct line *line, struct holdfast_config *config, str
 		return take_mark(line, config, error);
 	if (take(line, "role"))
 		return take_role(line, config, error);
+	if (take(line, "drain")) {
+		config->drain = true;
+		return 0;
+	}
 	if (take_words(line, "flows", "fast-path")) {
 		config->flows_fast_path = true;
 		return 0;

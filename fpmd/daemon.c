@@ -164,6 +164,8 @@ static void stop(struct daemon *d, enum kernel_keep keep)
 {
 	if (!daemon_running(d))
 		return;
+	if (keep == KERNEL_KEEP_DETOURS)
+		drain_stopping(d);
 	close_both(d, keep);
 	log_info("stopped: %s", keep == KERNEL_KEEP_ALL ? "kernel state stays"
 				: keep == KERNEL_KEEP_DETOURS
@@ -201,6 +203,7 @@ static void start(struct daemon *d)
 	}
 	daemon_problem(d, PROBLEM_KERNEL, NULL);
 	director_start(d);
+	drain_look(d);
 	members_apply(d);
 	log_info("running: member %s, %zu prefixes, %zu sessions, %zu pins",
 		 address_text(&local, text), d->vip_count, directory_published_count(d->directory),

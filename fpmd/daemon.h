@@ -93,6 +93,7 @@ enum problem {
 	PROBLEM_KERNEL,
 	PROBLEM_VIP,
 	PROBLEM_VIP_KERNEL,
+	PROBLEM_DRAIN,
 	PROBLEM_OWNER,
 	PROBLEM_PINS,
 	PROBLEM_PATHS,
@@ -112,9 +113,10 @@ struct vip {
 	bool routed;	/* sent on by this host */
 	bool had_route; /* out of this host, since its address was here last */
 	uint64_t sessions;
-	uint64_t left_ms;     /* when the address went from here; 0: it did not */
-	uint64_t checked_ms;  /* when it was last looked at whether the host translates it */
-	struct error refused; /* why it is not served; empty: nothing speaks against it */
+	uint64_t left_ms;      /* when the address went from here; 0: it did not */
+	uint64_t checked_ms;   /* when it was last looked at whether the host translates it */
+	uint64_t withdrawn_ms; /* when the drain that is on took its address away; 0: it did not */
+	struct error refused;  /* why it is not served; empty: nothing speaks against it */
 };
 
 struct decision {
@@ -159,6 +161,13 @@ struct daemon {
 	struct vip vips[SETTINGS_VIPS_MAX];
 	size_t vip_count;
 	bool vips_due; /* the kernel has not taken them */
+
+	/* Drain (drain.c). */
+	struct drain {
+		bool on; /* as drain_look() knew it last */
+		uint64_t since_ms;
+		uint64_t done_ms; /* when no session was left; 0: there are some */
+	} drain;
 
 	/* Sessions (sessions.c). */
 	struct closings closings;
@@ -235,6 +244,28 @@ int vips_apply(struct daemon *d, enum vips_reason reason, struct error *error);
 /* The same while running: what fails is a problem that is told, and tried again. */
 void vips_look(struct daemon *d, enum vips_reason reason);
 struct vip *vips_find(struct daemon *d, const struct in6_addr *address);
+
+/* drain.c */
+/*
+ * Puts the configured drain into effect, or takes it back. To be called with every look at the
+ * VIPs, also when nothing changed: what failed is tried again.
+ */
+void drain_look(struct daemon *d);
+/* fpmd stops for good: the log says how what was taken away comes back. */
+void drain_stopping(struct daemon *d);
+#define DRAIN_AGES 5
+#define DRAIN_AGES_MS                                                                              \
+	{                                                                                          \
+		60000, 600000, 3600000, 86400000                                                   \
+	}
+struct drain_sessions {
+	uint64_t count;
+	uint64_t oldest_ms;	   /* since it was published, by this fpmd */
+	uint64_t ages[DRAIN_AGES]; /* younger than DRAIN_AGES_MS, each without those before; rest */
+};
+void drain_sessions(struct daemon *d, struct drain_sessions *left);
+/* How long ago it began, also if that was under an earlier fpmd. */
+uint64_t drain_age_ms(struct daemon *d);
 
 /* sessions.c */
 int sessions_read(struct daemon *d, struct error *error);

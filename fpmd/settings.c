@@ -204,6 +204,7 @@ int settings_from_config(const Holdfast__Config *config, struct settings *settin
 	s.pin_check_s = config->pin_check_s;
 	s.pins_max = config->pins_max;
 	s.debug = config->debug;
+	s.drain = config->drain;
 	*settings = s;
 	return 0;
 }

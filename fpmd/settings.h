@@ -21,6 +21,7 @@ enum settings_role {
 
 struct settings {
 	enum settings_role role;
+	bool drain; /* this host takes no new sessions */
 	struct in6_addr vips[SETTINGS_VIPS_MAX];
 	size_t vip_count;
 	struct prefix_address ranges[SETTINGS_RANGES_MAX];

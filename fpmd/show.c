@@ -67,6 +67,7 @@ json_object *show_members_json(struct daemon *d, size_t rows)
 		show_add_address(o, "address", &m->address);
 		show_add_bool(o, "local", m->local);
 		show_add_text(o, "state", member_states[m->state]);
+		show_add_bool(o, "draining", m->draining);
 		show_add_number(o, "epoch", m->epoch);
 		if (m->heard_ms_ago != UINT64_MAX)
 			show_add_number(o, "heardMsecAgo", m->heard_ms_ago);
@@ -87,6 +88,17 @@ static json_object *members_json(struct daemon *d)
 	return show_members_json(d, REACH_MAX);
 }
 
+/* That it is silent is worse than that it drains. */
+static const char *member_state(json_object *o)
+{
+	const char *state = show_text(o, "state");
+
+	return !strcmp(state, member_states[MEMBER_IN_RING]) &&
+			       json_object_get_boolean(show_value(o, "draining"))
+		       ? "draining"
+		       : state;
+}
+
 static void members_text(FILE *f, json_object *root)
 {
 	json_object *list = show_value(root, "members");
@@ -105,7 +117,7 @@ static void members_text(FILE *f, json_object *root)
 			snprintf(heard, sizeof(heard), "%llums",
 				 (unsigned long long)show_number(o, "heardMsecAgo"));
 		fprintf(f, "%-39s %-8s %-10s %8llu %8llu %10llu\n", show_text(o, "address"),
-			show_text(o, "state"), heard, (unsigned long long)show_number(o, "ownerId"),
+			member_state(o), heard, (unsigned long long)show_number(o, "ownerId"),
 			(unsigned long long)show_number(o, "pins"),
 			(unsigned long long)show_number(o, "records"));
 	}
@@ -506,6 +518,8 @@ static json_object *summary_json(struct daemon *d)
 			daemon_running(d) ? directory_published_count(d->directory) : 0);
 	show_add_number(root, "pins", pins_count(&d->pins));
 	show_add_number(root, "straysWaiting", strays_count(&d->strays));
+	if (d->settings.drain)
+		json_object_object_add(root, "drain", show_drain_json(d));
 	for (size_t i = 0; i < PROBLEM_COUNT; i++)
 		if (d->problems[i][0])
 			json_object_array_add(problems, json_object_new_string(d->problems[i]));
@@ -549,6 +563,8 @@ static void summary_text(FILE *f, json_object *root)
 		(unsigned long long)show_number(root, "sessions"),
 		(unsigned long long)show_number(root, "pins"),
 		(unsigned long long)show_number(root, "straysWaiting"));
+	if (show_value(root, "drain"))
+		show_drain_text(f, show_value(root, "drain"));
 	for (size_t i = 0; i < json_object_array_length(vips); i++) {
 		json_object *o = json_object_array_get_idx(vips, i);
 

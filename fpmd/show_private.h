@@ -30,6 +30,10 @@ json_object *show_topic_json(struct daemon *d, Holdfast__ShowRequest__Topic topi
 json_object *show_members_json(struct daemon *d, size_t rows);
 void show_add_flow(json_object *o, const struct flow *flow);
 
+/* show_drain.c */
+json_object *show_drain_json(struct daemon *d);
+void show_drain_text(FILE *f, json_object *drain);
+
 /* show_state.c */
 json_object *show_state_json(struct daemon *d);
 

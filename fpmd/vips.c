@@ -246,4 +246,5 @@ void vips_look(struct daemon *d, enum vips_reason reason)
 			       error.text);
 	else
 		daemon_problem(d, PROBLEM_VIP_KERNEL, NULL);
+	drain_look(d);
 }

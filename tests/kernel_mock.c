@@ -131,6 +131,7 @@ void kernel_close(struct kernel *kernel, enum kernel_keep keep)
 	free(kernel);
 	if (keep != KERNEL_KEEP_NOTHING)
 		return;
+	kernel_addresses_return(NULL, NULL, NULL, NULL);
 	mock_owners_clear();
 	mock_paths_clear();
 	mock_vips_clear();

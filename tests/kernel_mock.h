@@ -39,6 +39,9 @@ void kernel_mock_events_lost(void);
 /* Local addresses; kernel_mock_addresses_changed() tells the handlers. */
 void kernel_mock_address(const struct in6_addr *address, bool local);
 void kernel_mock_addresses_changed(void);
+/* Withdrawn, and not put back yet. */
+bool kernel_mock_away(const struct in6_addr *address);
+void kernel_mock_fail_addresses(const char *text); /* of what is taken away or put back */
 /* Something cannot be put right; NULL: it is. */
 void kernel_mock_problem(const char *text);
 /* The host translates the VIP, by *text*; NULL: no more. */

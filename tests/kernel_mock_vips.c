@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The kernel in memory: addresses and VIPs, served and routed. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "fpmd/clock.h"
 #include "tests/kernel_mock_world.h"
 
 struct mock_address *mock_address_find(const struct in6_addr *address)
@@ -177,4 +179,70 @@ int kernel_vip_translated(struct kernel *kernel, const struct in6_addr *vip, str
 		return 0;
 	error_set(error, "%s", found->translated);
 	return 1;
+}
+
+int kernel_address_withdraw(struct kernel *kernel, const struct in6_addr *address,
+			    struct error *error)
+{
+	struct mock_address *found = mock_address_get(address);
+
+	if (world.fail_addresses[0])
+		return error_set(error, "%s", world.fail_addresses);
+	/* Its sessions would go with it. */
+	if (found->local && (!found->vip || !found->held))
+		abort();
+	if (!found->local)
+		return 0;
+	found->local = false;
+	found->away = true;
+	found->away_since_s = clock_wall_ms() / 1000;
+	return 1;
+}
+
+int kernel_addresses_return(struct kernel *kernel, kernel_address_fn *stays, void *arg,
+			    struct error *error)
+{
+	struct mock_address *address, *next;
+
+	HASH_ITER (hh, world.addresses, address, next) {
+		if (!address->away || (stays && stays(arg, &address->address)))
+			continue;
+		if (world.fail_addresses[0])
+			return error_set(error, "%s", world.fail_addresses);
+		address->away = false;
+		address->local = true;
+	}
+	return 0;
+}
+
+size_t kernel_addresses_away(struct kernel *kernel, struct kernel_address_away *out, size_t max)
+{
+	struct mock_address *address, *next;
+	char text[ADDRESS_TEXT_SIZE];
+	size_t count = 0;
+
+	HASH_ITER (hh, world.addresses, address, next) {
+		if (!address->away)
+			continue;
+		if (count < max) {
+			out[count] = (struct kernel_address_away){.address = address->address,
+								  .since_s = address->away_since_s};
+			snprintf(out[count].words, sizeof(out[count].words), "%s/32 dev lo",
+				 address_text(&address->address, text));
+		}
+		count++;
+	}
+	return count;
+}
+
+void kernel_mock_fail_addresses(const char *text)
+{
+	strncpy(world.fail_addresses, text ? text : "", sizeof(world.fail_addresses) - 1);
+}
+
+bool kernel_mock_away(const struct in6_addr *address)
+{
+	const struct mock_address *found = mock_address_find(address);
+
+	return found && found->away;
 }

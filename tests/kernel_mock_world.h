@@ -26,6 +26,8 @@ struct mock_flow {
 struct mock_address {
 	struct in6_addr address;
 	bool local, vip, held, routed, ever_vip;
+	bool away; /* withdrawn */
+	uint64_t away_since_s;
 	char translated[ERROR_TEXT_SIZE];
 	UT_hash_handle hh;
 };
@@ -55,7 +57,7 @@ extern struct mock_world {
 	} owners[OWNERS];
 	uint32_t next_stray;
 	char fail_open[ERROR_TEXT_SIZE], fail_owners[ERROR_TEXT_SIZE], fail_vips[ERROR_TEXT_SIZE],
-		fail_paths[ERROR_TEXT_SIZE];
+		fail_paths[ERROR_TEXT_SIZE], fail_addresses[ERROR_TEXT_SIZE];
 	int fail_pins, fail_sessions;
 } world;
 

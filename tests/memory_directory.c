@@ -159,6 +159,18 @@ void directory_director_set(struct directory *directory, bool director)
 	directory->member[0].director = director;
 }
 
+void directory_draining_set(struct directory *directory, bool draining)
+{
+	directory->member[0].draining = draining;
+}
+
+void memory_directory_draining(struct directory *directory, const struct in6_addr *address)
+{
+	for (size_t i = 1; i < directory->members; i++)
+		if (address_equal(&directory->member[i].address, address))
+			directory->member[i].draining = true;
+}
+
 void memory_directory_director(struct directory *directory, const struct in6_addr *address)
 {
 	for (size_t i = 1; i < directory->members; i++)

@@ -27,6 +27,7 @@ void memory_directory_member(struct directory *directory, const struct in6_addr 
 
 /* A member says that it is a director: calls members_changed from the event loop. */
 void memory_directory_director(struct directory *directory, const struct in6_addr *address);
+void memory_directory_draining(struct directory *directory, const struct in6_addr *address);
 
 /* A member's negative acknowledgement; has_session of this host. Called at once. */
 void memory_directory_refused(struct directory *directory, const struct in6_addr *member,

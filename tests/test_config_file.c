@@ -37,6 +37,7 @@ static const char whole[] =
 	" local-member 10.255.0.3\n"
 	" local-member 2001:db8:1::3\n"
 	" role director\n"
+	" drain\n"
 	" directory key-file /etc/frr/holdfast.key\n"
 	" directory engine valkey valkey.example 6380 user u password-file /p tls"
 	" ca-file /a certificate /c key /k prefix x.y\n"
@@ -97,6 +98,7 @@ START_TEST(every_line)
 	ck_assert_uint_eq(config.flows_max, 2000);
 	ck_assert_uint_eq(config.flow_lifetime_s, 86400);
 	ck_assert(config.flows_fast_path);
+	ck_assert(config.drain);
 }
 END_TEST
 

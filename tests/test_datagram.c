@@ -133,6 +133,20 @@ START_TEST(entries_there_and_back)
 	hello_encode(&hello, wire);
 	ck_assert_int_eq(hello_decode(wire, &hello_back), 0);
 	ck_assert(hello_back.director);
+	ck_assert(!hello_back.draining);
+	ck_assert_uint_eq(hello_back.clock_ms, 99);
+	hello.director = false;
+	hello.draining = true;
+	hello_encode(&hello, wire);
+	ck_assert_int_eq(hello_decode(wire, &hello_back), 0);
+	ck_assert(hello_back.draining);
+	ck_assert(!hello_back.director);
+	ck_assert_uint_eq(hello_back.clock_ms, 99);
+	/* Of a newer fpmd, maybe. */
+	wire_write(wire + 28, UINT64_C(0x3f) << 56 | 99, 8);
+	ck_assert_int_eq(hello_decode(wire, &hello_back), 0);
+	ck_assert(!hello_back.draining);
+	ck_assert(!hello_back.director);
 	ck_assert_uint_eq(hello_back.clock_ms, 99);
 	wire_write(wire + 28, RECORD_EPOCH_MAX, 8);
 	ck_assert_int_eq(hello_decode(wire, &hello_back), 0);

@@ -117,6 +117,7 @@ START_TEST(the_largest_configuration_fits)
 	config.valkey.tls = true;
 	config.role = HOLDFAST_ROLE_DIRECTOR;
 	config.flows_fast_path = true;
+	config.drain = true;
 	message = decode(data, holdfast_wire_config(&config, data, sizeof(data)));
 	ck_assert_int_eq(message->body_case, HOLDFAST__FRAME__BODY_CONFIG);
 	ck_assert_uint_eq(message->config->n_vips, HOLDFAST_VIPS_MAX);
@@ -129,6 +130,7 @@ START_TEST(the_largest_configuration_fits)
 	ck_assert_uint_eq(message->config->flows_max, 1048576);
 	ck_assert_uint_eq(message->config->flow_lifetime_s, 900);
 	ck_assert(message->config->flows_fast_path);
+	ck_assert(message->config->drain);
 	ck_assert_uint_eq(strlen(message->config->directory_key_file), HOLDFAST_KEY_FILE_SIZE - 1);
 	ck_assert_uint_eq(strlen(message->config->valkey->host), ENGINE_HOST_SIZE - 1);
 	holdfast__frame__free_unpacked(message, NULL);

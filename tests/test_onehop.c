@@ -403,37 +403,47 @@ static uint64_t epoch_of_1(void)
 	return 0;
 }
 
-static bool is_director(size_t to, size_t number)
+static struct directory_member member_seen(size_t by, size_t number)
 {
 	struct directory_member members[NODES];
-	size_t count = directory_members(node[to].directory, members, NODES);
+	size_t count = directory_members(node[by].directory, members, NODES);
 
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count; i++)
 		if (address_equal(&members[i].address, &node[number].address))
-			return members[i].director;
-	}
-	return false;
+			return members[i];
+	return (struct directory_member){0};
 }
 
 /* With the next hello. */
-static void await_director(size_t to, size_t number, bool director)
+static void await_flags(size_t by, size_t number, bool director, bool draining)
 {
-	for (int i = 0; i < 300 && is_director(to, number) != director; i++)
+	for (int i = 0; i < 300; i++) {
+		struct directory_member seen = member_seen(by, number);
+
+		if (seen.director == director && seen.draining == draining)
+			return;
 		turn(10);
-	ck_assert_int_eq(is_director(to, number), director);
+	}
+	ck_abort_msg("%zu is not seen as it is", number);
 }
 
-START_TEST(a_director_says_so)
+START_TEST(a_director_says_so_and_who_drains_too)
 {
 	setup();
-	ck_assert(!is_director(0, 1));
+	await_flags(0, 1, false, false);
 	directory_director_set(node[1].directory, true);
-	await_director(0, 1, true);
-	ck_assert(!is_director(0, 0));
-	ck_assert(!is_director(0, 2));
-	ck_assert(is_director(1, 1));
+	await_flags(0, 1, true, false);
+	await_flags(0, 0, false, false);
+	await_flags(0, 2, false, false);
+	await_flags(1, 1, true, false);
+	directory_draining_set(node[1].directory, true);
+	await_flags(0, 1, true, true);
+	await_flags(1, 1, true, true);
+	await_flags(0, 2, false, false);
 	directory_director_set(node[1].directory, false);
-	await_director(0, 1, false);
+	await_flags(0, 1, false, true);
+	directory_draining_set(node[1].directory, false);
+	await_flags(0, 1, false, false);
 	teardown();
 }
 END_TEST
@@ -664,5 +674,6 @@ END_TEST
 
 UNIT_MAIN("onehop", three_members, a_record_alone_is_asked_for, all_sessions_of_a_member,
 	  the_newer_session_of_a_port_is_found, lost_member_is_in_doubt_first,
-	  no_routes_prove_nothing, hosts_without_room_prove_nothing, a_director_says_so,
-	  clock_went_back, the_clock_jumps_while_it_runs, started_with_any_clock, errors_name_cause)
+	  no_routes_prove_nothing, hosts_without_room_prove_nothing,
+	  a_director_says_so_and_who_drains_too, clock_went_back, the_clock_jumps_while_it_runs,
+	  started_with_any_clock, errors_name_cause)

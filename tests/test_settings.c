@@ -226,6 +226,21 @@ START_TEST(a_prefix_is_the_same_whatever_was_in_its_place)
 }
 END_TEST
 
+START_TEST(a_drain_is_told)
+{
+	struct settings s;
+	struct error error;
+
+	good();
+	ck_assert_int_eq(settings_from_config(&config, &s, &error), 0);
+	ck_assert(!s.drain);
+	config.drain = true;
+	config.mark_path_mask = 0;
+	ck_assert_int_eq(settings_from_config(&config, &s, &error), 0);
+	ck_assert(s.drain);
+}
+END_TEST
+
 START_TEST(without_a_path_mask_there_is_no_director)
 {
 	struct settings s;
@@ -258,7 +273,7 @@ START_TEST(without_a_path_mask_there_is_no_director)
 }
 END_TEST
 
-UNIT_MAIN("settings", a_good_configuration, each_rule_is_checked,
+UNIT_MAIN("settings", a_good_configuration, each_rule_is_checked, a_drain_is_told,
 	  without_a_path_mask_there_is_no_director, a_server_keeps_the_records_if_one_is_named,
 	  addresses_are_checked, what_is_missing_is_named,
 	  a_prefix_is_the_same_whatever_was_in_its_place)

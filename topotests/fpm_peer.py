@@ -73,7 +73,7 @@ CONFIG = {4: "key-file", 5: "directory-port", 6: "replicas", 7: "tunnel-port", 8
           9: "owner-mask", 10: "stray-bit", 11: "tunnel-bit", 12: "queue",
           13: "record-lifetime", 14: "pin-check", 15: "pins-max", 16: "debug", 17: "ring-members",
           19: "role", 20: "path-mask", 21: "flows-max", 22: "flow-lifetime",
-          23: "fast-path"}
+          23: "fast-path", 24: "drain"}
 VALKEY = {1: "host", 2: "port", 3: "user", 4: "password-file", 5: "tls", 6: "ca-file", 7: "certificate",
           8: "key", 9: "prefix"}
 

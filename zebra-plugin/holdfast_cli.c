@@ -345,6 +345,13 @@ DEFPY_YANG(holdfast_role, holdfast_role_cmd, "[no$no] role ![<auto|server|direct
 	return change(vty, no, "./role", role);
 }
 
+DEFPY_YANG(holdfast_drain, holdfast_drain_cmd, "[no$no] drain",
+	   NO_STR
+	   "Take no new sessions, keep those there are: the VIPs' addresses are taken away\n")
+{
+	return change(vty, no, "./drain", "true");
+}
+
 DEFPY_YANG(holdfast_queue, holdfast_queue_cmd, "[no$no] queue ![(0-65535)$queue]",
 	   NO_STR "NFQUEUE that holds strays while their owner is looked up\n"
 		  "Queue number\n")
@@ -441,6 +448,7 @@ void holdfast_cli_init(void)
 	install_element(HOLDFAST_NODE, &holdfast_pins_max_cmd);
 	install_element(HOLDFAST_NODE, &holdfast_pins_check_cmd);
 	install_element(HOLDFAST_NODE, &holdfast_role_cmd);
+	install_element(HOLDFAST_NODE, &holdfast_drain_cmd);
 	install_element(HOLDFAST_NODE, &holdfast_flows_max_cmd);
 	install_element(HOLDFAST_NODE, &holdfast_flows_lifetime_cmd);
 	install_element(HOLDFAST_NODE, &holdfast_flows_fast_path_cmd);

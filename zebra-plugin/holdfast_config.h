@@ -34,6 +34,7 @@ struct holdfast_prefix {
 struct holdfast_config {
 	bool enabled; /* `holdfast` was entered */
 	enum holdfast_role role;
+	bool drain;
 	struct holdfast_prefix vips[HOLDFAST_VIPS_MAX]; /* sorted */
 	size_t vip_count;
 	struct holdfast_prefix ranges[HOLDFAST_RANGES_MAX]; /* sorted, disjoint */

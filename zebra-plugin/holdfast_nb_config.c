@@ -158,6 +158,7 @@ static void numbers_read(const struct lyd_node *block, struct holdfast_config *c
 	config->flows_max = leaf_number(block, "./flows/max", config->flows_max);
 	config->flow_lifetime_s = leaf_number(block, "./flows/lifetime", config->flow_lifetime_s);
 	config->flows_fast_path = leaf_true(block, "./flows/fast-path");
+	config->drain = leaf_true(block, "./drain");
 }
 
 int holdfast_nb_config_read(const struct lyd_node *block, struct holdfast_config *config,

@@ -85,6 +85,7 @@ size_t holdfast_wire_config(const struct holdfast_config *config, uint8_t *out, 
 	message.pin_check_s = config->pin_check_s;
 	message.pins_max = config->pins_max;
 	message.role = (Holdfast__Role)config->role;
+	message.drain = config->drain;
 	message.mark_path_mask = holdfast_path_mask(config);
 	message.flows_max = config->flows_max;
 	message.flow_lifetime_s = config->flow_lifetime_s;

@@ -69,6 +69,8 @@ void holdfast_write_block(struct vty *vty, const struct holdfast_config *config)
 			vty_out(vty, " local-member %s\n",
 				holdfast_address_text(&config->local_members[i], text));
 	write_role(vty, config->role);
+	if (config->drain)
+		vty_out(vty, " drain\n");
 	if (config->key_file[0])
 		vty_out(vty, " directory key-file %s\n", config->key_file);
 	write_engine(vty, &config->valkey);

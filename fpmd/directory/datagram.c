@@ -88,15 +88,20 @@ size_t datagram_body_count(uint8_t type, const uint8_t *body, size_t size)
 	return count;
 }
 
-/* In the field of the clock. */
+/* In the field of the clock. Flags that are not known say nothing. */
+#define HELLO_FLAGS (UINT64_C(0xff) << 56)
 #define HELLO_DIRECTOR (UINT64_C(1) << 63)
+#define HELLO_DRAINING (UINT64_C(1) << 62)
 
 void hello_encode(const struct hello *hello, uint8_t wire[HELLO_SIZE])
 {
 	memcpy(wire, hello->challenge, CHALLENGE_SIZE);
 	wire_write(wire + 16, hello->known.epoch, 8);
 	wire_write(wire + 24, hello->known.salt, 4);
-	wire_write(wire + 28, hello->clock_ms | (hello->director ? HELLO_DIRECTOR : 0), 8);
+	wire_write(wire + 28,
+		   hello->clock_ms | (hello->director ? HELLO_DIRECTOR : 0) |
+			   (hello->draining ? HELLO_DRAINING : 0),
+		   8);
 }
 
 int hello_decode(const uint8_t wire[HELLO_SIZE], struct hello *hello)
@@ -106,7 +111,8 @@ int hello_decode(const uint8_t wire[HELLO_SIZE], struct hello *hello)
 	hello->known.salt = (uint32_t)wire_read(wire + 24, 4);
 	hello->clock_ms = wire_read(wire + 28, 8);
 	hello->director = hello->clock_ms & HELLO_DIRECTOR;
-	hello->clock_ms &= ~HELLO_DIRECTOR;
+	hello->draining = hello->clock_ms & HELLO_DRAINING;
+	hello->clock_ms &= ~HELLO_FLAGS;
 	return hello->clock_ms == 0 || hello->clock_ms > RECORD_EPOCH_MAX ? -1 : 0;
 }
 

@@ -66,6 +66,7 @@ struct hello {
 	struct boot known; /* newest boot of the receiver that the sender knows */
 	uint64_t clock_ms; /* the sender's clock, see group_clock.h: since 1970, 48 bits, never 0 */
 	bool director;	   /* the sender has no sessions of its own: it sends on what is for VIPs */
+	bool draining;	   /* the sender takes no new sessions */
 };
 
 enum ack_status {

@@ -57,6 +57,7 @@ struct directory_member {
 	uint64_t records;      /* of this owner, in this host's store */
 	bool local;
 	bool director; /* it has no sessions of its own, as it said last; false while not known */
+	bool draining; /* it takes no new ones, likewise */
 };
 
 struct directory_handlers {
@@ -92,6 +93,9 @@ void directory_reachable_set(struct directory *directory, const struct in6_addr 
 /* Has this host no sessions of its own, now and as far as can be seen? The members are told with
  * the next hello, within some seconds; they do not take its address for a way to VIPs then. */
 void directory_director_set(struct directory *directory, bool director);
+
+/* Does this host take no new sessions? The members are told with the next hello, too. */
+void directory_draining_set(struct directory *directory, bool draining);
 
 /* Up to *max* members, this host first; returns how many there are. */
 size_t directory_members(struct directory *directory, struct directory_member *out, size_t max);

@@ -77,6 +77,7 @@ struct member {
 	bool proven; /* an answer to a fresh challenge since the route came */
 	bool silent;
 	bool director;	/* it has no sessions of its own, as it said last */
+	bool draining;	/* it takes no new ones, as it said last */
 	uint64_t epoch; /* newest that was proven, 0: none */
 	uint64_t routed_ms;
 	uint64_t lost_ms;  /* when it left the ring, 0: it did not */

@@ -361,9 +361,11 @@ static void on_proven(void *arg, uint16_t id, const struct transport_proof *proo
 		onehop_pump_soon(directory);
 	}
 	changed = member_set_proven(&directory->members, id, proof->epoch, now_ms);
-	if (directory->members.member[id].director != proof->director)
+	if (directory->members.member[id].director != proof->director ||
+	    directory->members.member[id].draining != proof->draining)
 		changed |= MEMBER_CHANGED_STATE;
 	directory->members.member[id].director = proof->director;
+	directory->members.member[id].draining = proof->draining;
 	if (changed & MEMBER_CHANGED_RING)
 		log_info("directory: member %s joins the ring",
 			 address_text(&directory->members.member[id].address, text));
@@ -543,6 +545,7 @@ size_t directory_members(struct directory *directory, struct directory_member *o
 				.epoch = member->epoch,
 				.local = id == MEMBER_LOCAL,
 				.director = member->director,
+				.draining = member->draining,
 			};
 			out[count].state = member->silent   ? MEMBER_SILENT
 					   : member->proven ? MEMBER_IN_RING
@@ -565,6 +568,12 @@ void directory_director_set(struct directory *directory, bool director)
 {
 	directory->members.member[MEMBER_LOCAL].director = director;
 	transport_director_set(directory->transport, director);
+}
+
+void directory_draining_set(struct directory *directory, bool draining)
+{
+	directory->members.member[MEMBER_LOCAL].draining = draining;
+	transport_draining_set(directory->transport, draining);
 }
 
 bool directory_warning(struct directory *directory, struct error *warning)

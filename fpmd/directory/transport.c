@@ -54,7 +54,7 @@ struct transport {
 	const struct member_set *members;
 	const struct group_clock *clock;
 	struct boot boot;
-	bool director;
+	bool director, draining;
 	struct transport_handlers handlers;
 	void *arg;
 	struct peer *peer[MEMBERS_MAX];
@@ -285,6 +285,7 @@ static void send_hello(struct transport *transport, struct peer *peer, uint8_t t
 		.known = peer->boot,
 		.clock_ms = group_clock_own(transport->clock, clock_ms()),
 		.director = transport->director,
+		.draining = transport->draining,
 	};
 
 	memcpy(hello.challenge, challenge, CHALLENGE_SIZE);
@@ -296,6 +297,11 @@ static void send_hello(struct transport *transport, struct peer *peer, uint8_t t
 void transport_director_set(struct transport *transport, bool director)
 {
 	transport->director = director;
+}
+
+void transport_draining_set(struct transport *transport, bool draining)
+{
+	transport->draining = draining;
 }
 
 void transport_tick(struct transport *transport, uint64_t now_ms)
@@ -325,6 +331,7 @@ static void take_hello_answer(struct transport *transport, uint16_t member, stru
 		.epoch = header->boot.epoch,
 		.clock_ms = answer->clock_ms,
 		.director = answer->director,
+		.draining = answer->draining,
 	};
 	enum peer_answer status =
 		peer_prove(peer, header->boot, answer->challenge, header->counter, &proof.asked_ms);

@@ -26,6 +26,7 @@ struct transport_proof {
 	uint64_t clock_ms; /* what it said that the time is, ms since 1970, ... */
 	uint64_t asked_ms; /* ... between this moment, monotonic, and now */
 	bool director;	   /* it has no sessions of its own */
+	bool draining;	   /* it takes no new ones */
 };
 
 struct transport_handlers {
@@ -74,6 +75,7 @@ void transport_send(struct transport *transport, uint16_t member, uint8_t type,
 
 /* What our hellos say of this host, see struct hello; false at first. */
 void transport_director_set(struct transport *transport, bool director);
+void transport_draining_set(struct transport *transport, bool draining);
 
 /* Sends the hellos that are due; to be called every 100 ms or more often. */
 void transport_tick(struct transport *transport, uint64_t now_ms);

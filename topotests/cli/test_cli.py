@@ -31,7 +31,7 @@ ROLE = " role director\n"
 ENGINE = """ directory engine valkey 10.0.0.7 6380 user holdfast password-file /etc/frr/valkey.password tls \
 ca-file /etc/frr/ca.pem certificate /etc/frr/host.pem key /etc/frr/host.key prefix edge
 """
-ALL = BLOCK.replace(" directory key", ROLE + " directory key") + ENGINE + """ directory port 8000
+ALL = BLOCK.replace(" directory key", ROLE + " drain\n directory key") + ENGINE + """ directory port 8000
  directory replicas 2
  directory ring-members 64
  directory record-lifetime 30
@@ -190,7 +190,7 @@ def test_every_line_has_a_no_form(r1):
     enter(r1, ALL)
     assert block(r1, "no directory engine", "no directory port", "no directory replicas", "no directory ring-members", "no directory record-lifetime",
                  "no tunnel", "no mark", "no queue", "no pins max", "no pins check-interval",
-                 "no role", "no flows max", "no flows lifetime", "no flows fast-path") == ""
+                 "no role", "no drain", "no flows max", "no flows lifetime", "no flows fast-path") == ""
     assert running(r1) == BLOCK
 
 
@@ -281,6 +281,10 @@ def test_the_default_path_mask_gives_way_with_a_warning(r1, peer):
     assert config["fast-path"]
     assert block(r1, "no flows fast-path") == ""
     assert eventually(lambda: "fast-path" not in fpmd.got("config")[-1])
+    assert block(r1, "drain") == ""
+    assert eventually(lambda: fpmd.got("config")[-1].get("drain"))
+    assert block(r1, "no drain") == ""
+    assert eventually(lambda: "drain" not in fpmd.got("config")[-1])
     assert block(r1, "mark path-mask 0") == ""
     assert " path-mask 0x00000000\n" in running(r1)
     assert eventually(lambda: "path-mask" not in fpmd.got("config")[-1])

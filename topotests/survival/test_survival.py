@@ -24,6 +24,7 @@ sys.path.insert(0, os.path.join(CONFTEST.TOP, "topotests", "valkey"))
 import servers  # noqa: E402
 
 from lab import measure  # noqa: E402
+from lab.traffic import Client  # noqa: E402
 
 GRACE = 15  # seconds that fpmd keeps kernel state after `no holdfast`
 
@@ -186,6 +187,60 @@ def test_drain_by_address(clos):
     # fpmd holds it for 5 s at least, and looks every 2 s.
     assert eventually(lambda: not local_route(), 10), local_route()
     assert clos.show(server, "sessions")["count"] == 0
+
+
+def drain(clos, server, wanted):
+    with clos.network.vty(server, "zebra") as vty:
+        vty.configure(["holdfast", "drain" if wanted else "no drain"])
+    (clos.network.serving.discard if wanted else clos.network.serving.add)(server)
+    clos.network.await_convergence()
+
+
+def test_drain_by_command(clos):
+    """All sessions live, new ones go elsewhere, also while fpmd is dead; the address comes back as it was."""
+    server, other = (one.name for one in clos.topology.servers[1:3])
+    member = clos.topology.nodes[server].member
+
+    def addresses():
+        return sorted(clos.run.execute(server, ["ip", "-d", "-o", "addr", "show", "dev", "lo"]).splitlines())
+
+    def seen_by(name):
+        return [one["draining"] for one in clos.show(name, "members")["members"] if one["address"] == member]
+
+    before, whole = clos.detours(), addresses()
+    client = clos.connect()
+    own = clos.show(server, "sessions")["count"]
+    assert own > 0 and any(topology.VIP in line for line in whole)
+    try:
+        drain(clos, server, True)
+        assert addresses() == [line for line in whole if topology.VIP not in line]
+        shown = clos.show(server, "")["drain"]
+        assert shown["sessions"] == sum(shown["ages"].values()) == own and not shown["done"]
+        assert shown["addressesAway"] == [f"{topology.VIP}/32 dev lo scope global"]
+        assert eventually(lambda: seen_by(other) == [True])
+        clos.holdfast.kill(clos.network, server)
+        new = Client(clos.run, CONFTEST.BUILD, SESSIONS, clos.next_port, 1, control=None, ramp_ms=500)
+        clos.next_port += SESSIONS + 10
+        new.await_ready()
+        clos.holdfast.start_missing(clos.network)
+        clos.holdfast.await_ready(clos.network)
+        assert clos.show(server, "")["drain"]["sessions"] == own
+        time.sleep(0.5)
+        fresh = new.finish()["sessions"]
+        assert {one["result"] for one in fresh} == {"survived"} and server not in {one["owner"] for one in fresh}
+        outcome = Outcome(clos, client)
+        outcome.all_lived()
+        assert collections.Counter(outcome.owners.values())[server] == own
+        detours_are_what_moved(clos, outcome, before)
+        assert eventually(lambda: clos.show(server, "")["drain"]["done"], 12), clos.show(server, "")
+        assert topology.VIP not in "".join(addresses())
+    finally:
+        drain(clos, server, False)
+    assert addresses() == whole
+    assert "drain" not in clos.show(server, "") and eventually(lambda: seen_by(other) == [False])
+    outcome = Outcome(clos, clos.connect())
+    outcome.all_lived()
+    assert server in outcome.owners.values()
 
 
 def test_uplink_loss(clos):
