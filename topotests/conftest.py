@@ -29,7 +29,6 @@ with open(os.path.join(FRR, "conftest.py")) as source:
     exec(compile(source.read(), os.path.join(FRR, "conftest.py"), "exec"))
 
 frr_configure = pytest_configure  # noqa: F821
-frr_logstart, frr_logfinish = pytest_runtest_logstart, pytest_runtest_logfinish  # noqa: F821
 
 
 def two_parts(nodeid):
@@ -38,12 +37,14 @@ def two_parts(nodeid):
     return path + "::" + name.replace("::", ".")
 
 
-def pytest_runtest_logstart(nodeid, location):
-    frr_logstart(two_parts(nodeid), location)
+if "pytest_runtest_logstart" in globals():  # not since FRR 9
+    frr_logstart, frr_logfinish = pytest_runtest_logstart, pytest_runtest_logfinish  # noqa: F821
 
+    def pytest_runtest_logstart(nodeid, location):
+        frr_logstart(two_parts(nodeid), location)
 
-def pytest_runtest_logfinish(nodeid, location):
-    frr_logfinish(two_parts(nodeid), location)
+    def pytest_runtest_logfinish(nodeid, location):
+        frr_logfinish(two_parts(nodeid), location)
 
 
 def pytest_configure(config):

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What differs between the versions of FRR: the event loop and the directory of sockets were
- * renamed after 8.x, and <string.h> does not come with zebra.h any more. The build sets
- * FRR_VERSION_NUMBER, 804 for 8.4.
+ * renamed after 8.x, <string.h> does not come with zebra.h any more, and the end of a system route
+ * (connected, local, kernel) has a context of its own. The build sets FRR_VERSION_NUMBER, 804 for
+ * 8.4.
  */
 #ifndef HOLDFAST_COMPAT_H
 #define HOLDFAST_COMPAT_H
@@ -43,6 +44,22 @@ typedef struct event_loop holdfast_loop;
 #define HOLDFAST_NB_CAN(operation, snode) nb_cb_operation_is_valid(NB_CB_##operation, snode)
 
 #define HOLDFAST_RUN_DIRECTORY frr_runstatedir
+#endif
+
+/*
+ * The end of a system route (connected, local, kernel) is a ROUTE_DELETE like any other. 10.3 and
+ * 10.4 tell it on request only, in an operation of its own, also of routes that were not selected;
+ * what is selected then follows. From 10.6 on zebra takes its own notifications for news, without
+ * end, if they are asked for; so the end of a kernel route is told by the next replay there.
+ */
+#if FRR_VERSION_NUMBER >= 1003 && FRR_VERSION_NUMBER < 1006
+#define holdfast_system_routes_enable() dplane_enable_sys_route_notifs()
+#define holdfast_system_route_ends(ctx)                                                            \
+	(dplane_ctx_get_op(ctx) == DPLANE_OP_SYS_ROUTE_DELETE &&                                   \
+	 CHECK_FLAG(dplane_ctx_get_flags(ctx), ZEBRA_FLAG_SELECTED))
+#else
+#define holdfast_system_routes_enable() ((void)0)
+#define holdfast_system_route_ends(ctx) false
 #endif
 
 #endif

@@ -150,6 +150,10 @@ void holdfast_routes_observe(const struct zebra_dplane_ctx *ctx)
 		break;
 	case DPLANE_OP_ROUTE_DELETE:
 		break;
+	case DPLANE_OP_SYS_ROUTE_DELETE:
+		if (!holdfast_system_route_ends(ctx))
+			return;
+		break;
 	case DPLANE_OP_NH_INSTALL:
 	case DPLANE_OP_NH_UPDATE:
 		if (group_is_owned(dplane_ctx_get_nhe_id(ctx)) && atomic_load(&routes.owned_groups))
@@ -321,6 +325,7 @@ uint64_t holdfast_routes_count(void)
 int holdfast_routes_init(void)
 {
 	holdfast_config_init(&routes.config);
+	holdfast_system_routes_enable();
 	return pthread_mutex_init(&routes.mutex, NULL) ? -1 : 0;
 }
 

@@ -22,10 +22,8 @@ _Static_assert(ADDRESS_NOTE_SIZE == NFT_NOTE_SIZE, "a note is a line");
 /* What is said of it without the time. */
 static const char *words(const struct address_note *note, char line[ADDRESS_NOTE_SIZE])
 {
-	char *end = strchr(address_note_write(note, line), ';');
-
-	if (end)
-		*end = '\0';
+	address_note_write(note, line);
+	line[strcspn(line, ";")] = '\0';
 	return line;
 }
 

@@ -8,6 +8,8 @@ played by topotests/fpm_peer.py, which writes down what it gets.
 """
 import json
 import os
+import re
+import subprocess
 import sys
 import time
 
@@ -27,6 +29,8 @@ BLOCK = """holdfast
  local-member 10.255.0.3
  directory key-file /etc/frr/holdfast.key
 """
+FRR_VERSION = tuple(map(int, re.search(r"version (\d+)\.(\d+)", subprocess.run(
+    ["/usr/lib/frr/zebra", "--version"], stdout=subprocess.PIPE, text=True, check=True).stdout).groups()))
 ROLE = " role director\n"
 ENGINE = """ directory engine valkey 10.0.0.7 6380 user holdfast password-file /etc/frr/valkey.password tls \
 ca-file /etc/frr/ca.pem certificate /etc/frr/host.pem key /etc/frr/host.key prefix edge
@@ -307,7 +311,8 @@ def test_written_to_the_integrated_file_and_loaded_at_boot(r1):
     assert ALL in saved and "debug holdfast strays\n" in saved
     configure(r1, "no holdfast", "no debug holdfast", "no ip route 10.255.0.9/32 10.1.0.9")
     assert running(r1) == ""
-    assert vtysh(r1, options="-b") == ""
+    said = vtysh(r1, options="-b").splitlines()
+    assert all(re.fullmatch(r"\[.*\] (sending configuration|done)|Waiting for children .*", line) for line in said), said
     assert running(r1) == ALL
     shown = vtysh(r1, "show running-config")
     assert "debug holdfast strays\n" in shown and "ip route 10.255.0.9/32 10.1.0.9" in shown
@@ -369,8 +374,10 @@ def test_fpmd_absent(r1):
     assert out.startswith("% Holdfast is not configured: enter `holdfast` in configuration mode\n")
     enter(r1, BLOCK)
     assert eventually(lambda: "No such file" in vtysh(r1, "show holdfast members"))
-    reason = ("fpmd is not connected (socket /var/run/frr/fpmd.sock: No such file or directory):"
-              " start it, e.g. systemctl start fpmd")
+    # FRR 10 calls the directory /run/frr.
+    socket = re.search(r"socket (\S*/run/frr/fpmd.sock):", vtysh(r1, "show holdfast members")).group(1)
+    reason = ("fpmd is not connected (socket %s: No such file or directory): start it, e.g. systemctl start fpmd"
+              % socket)
     for topic in ("members", "paths", "pins", "sessions", "directory", "counters"):
         assert vtysh(r1, "show holdfast " + topic) == "% " + reason + "\n"
         answer = json.loads(vtysh(r1, "show holdfast %s json" % topic))
@@ -507,8 +514,10 @@ def test_a_huge_answer_is_cut(r1, peer):
     assert eventually(lambda: fpmd.got("replay-end"))
     # Nobody reads until all 24 MB have come: zebra keeps 16 MiB of them at most, vtysh and pipes a little.
     out = r1.run("LD_PRELOAD=%s vtysh -c 'show holdfast pins' 2>&1 | (sleep 1; cat)" % CONFTEST.VTYSH)
-    assert 1 << 24 < len(out) < 20000000
-    assert out.strip("x\n") == "% the output was too long and was cut"
+    note = out.strip("x\n")
+    # The vtysh of FRR 10 takes all of it at once.
+    assert (1 << 24 < len(out) < 20000000 and note == "% the output was too long and was cut") or (
+        FRR_VERSION >= (10, 0) and len(out) == 24000001 and not note)
 
 
 def test_a_silent_fpmd_is_waited_for_two_seconds(r1, peer):
@@ -533,6 +542,20 @@ def test_a_broken_fpmd_is_left_alone(r1, peer):
     assert eventually(lambda: "no frame of ours" in vtysh(r1, "show holdfast pins"))
 
 
+def kernel_routes(r1):
+    """How many routes zebra has from the kernel."""
+    found = re.search(r"^kernel +(\d+)", vtysh(r1, "show ip route summary"), re.MULTILINE)
+    return int(found.group(1)) if found else 0
+
+
+def replay_if_needed(r1, routes):
+    """FRR 10.6 and later do not tell the end of the kernel's own routes: the next replay does (compat.h)."""
+    if FRR_VERSION >= (10, 6):
+        assert eventually(lambda: kernel_routes(r1) == routes)
+        vtysh(r1, "debug holdfast kernel")
+        vtysh(r1, "no debug holdfast kernel")
+
+
 def host_routes(r1, action, count):
     with open("/tmp/routes.%d" % os.getpid(), "w") as file:
         for i in range(count):
@@ -546,16 +569,18 @@ def test_a_slow_fpmd_costs_zebra_nothing_and_is_right_in_the_end(r1, peer):
     enter(r1, BLOCK)
     block(r1, "member-range 10.2.0.0/16")
     assert eventually(lambda: "connected to fpmd" in vtysh(r1, "show holdfast") or fpmd.messages())
+    before = kernel_routes(r1)
     for action in ("add", "del", "add", "del", "add"):
         host_routes(r1, action, 10000)
     summary = lambda: vtysh(r1, "show ip route summary")  # noqa: E731
-    assert eventually(lambda: "kernel               10000" in summary(), 20), summary()
+    assert eventually(lambda: before + 10000 == kernel_routes(r1), 20), summary()
     fpmd.router.run("kill " + fpmd.pid)
     good = peer()
     assert eventually(lambda: len(good.routes()) == 10003, 20), len(good.routes())
     counters = json.loads(vtysh(r1, "show holdfast counters json"))["module"]["counters"]
     assert counters["queue-overflows"] > 0
     host_routes(r1, "del", 10000)
+    replay_if_needed(r1, before)
     assert eventually(lambda: len(good.routes()) == 3, 20), len(good.routes())
 
 
@@ -565,9 +590,11 @@ def test_a_fpmd_that_reads_little_gets_all_in_one_stream(r1, peer):
     enter(r1, BLOCK)
     block(r1, "member-range 10.2.0.0/16")
     assert eventually(lambda: fpmd.got("replay-end"))
+    before = kernel_routes(r1)
     host_routes(r1, "add", 10000)
     assert eventually(lambda: len(fpmd.routes()) == 10003, 30), len(fpmd.routes())
     host_routes(r1, "del", 10000)
+    replay_if_needed(r1, before)
     assert eventually(lambda: len(fpmd.routes()) == 3, 30), len(fpmd.routes())
     assert len(fpmd.got("connected")) == 1
 
