@@ -467,6 +467,10 @@ static void on_show(void *arg, const Holdfast__ShowRequest *request)
 		show_flow(d, request);
 		return;
 	}
+	if (request->topic == HOLDFAST__SHOW_REQUEST__TOPIC__CLEAR_PINS) {
+		clear_pins(d, request);
+		return;
+	}
 	text = show_render(d, request->topic, request->json);
 	fpm_server_show_reply(d->fpm, request->id, text ? text : "% fpmd: no memory\n");
 	free(text);

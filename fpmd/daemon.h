@@ -53,6 +53,7 @@
 	COUNTER(pins_refused, "pins-refused", "pins removed: the owner had no such session")       \
 	COUNTER(pins_told, "pins-told", "pins removed: the owner told that the session ended")     \
 	COUNTER(pins_owner_gone, "pins-owner-gone", "pins removed: the owner's host is gone")      \
+	COUNTER(pins_cleared, "pins-cleared", "pins removed by clear holdfast pins")               \
 	COUNTER(pins_taken_over, "pins-taken-over", "pins found in the kernel at the start")       \
 	COUNTER(pin_checks, "pin-checks", "look-ups that verify a pin")                            \
 	COUNTER(refusals_sent, "refusals-sent", "negative acknowledgements sent")                  \
@@ -318,6 +319,9 @@ void pinning_tick(struct daemon *d);
 
 /* show.c: the text of a show command, to be freed. NULL: no memory. */
 char *show_render(struct daemon *d, Holdfast__ShowRequest__Topic topic, bool json);
+
+/* clear_pins.c: answers `clear holdfast pins`. */
+void clear_pins(struct daemon *d, const Holdfast__ShowRequest *request);
 
 /*
  * show_flow.c: answers `show holdfast flow` as soon as the directory has answered, at once if it

@@ -244,6 +244,10 @@ static void flow_text_print(FILE *f, json_object *root)
 {
 	json_object *why = show_value(root, "why");
 
+	if (show_value(root, "error")) {
+		fprintf(f, "%% %s\n", show_text(root, "error"));
+		return;
+	}
 	fprintf(f, "%s port %llu to %s port %llu %s", show_text(root, "client"),
 		(unsigned long long)show_number(root, "clientPort"), show_text(root, "vip"),
 		(unsigned long long)show_number(root, "vipPort"),
@@ -257,7 +261,8 @@ static void flow_text_print(FILE *f, json_object *root)
 
 /* -- questions and answers -- */
 
-static void reply(struct daemon *d, uint32_t id, json_object *root, bool json)
+void show_reply(struct daemon *d, uint32_t id, json_object *root, bool json,
+		void (*print)(FILE *f, json_object *root))
 {
 	char *text = NULL;
 	size_t size = 0;
@@ -267,10 +272,8 @@ static void reply(struct daemon *d, uint32_t id, json_object *root, bool json)
 		fprintf(f, "%s\n",
 			json_object_to_json_string_ext(
 				root, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
-	else if (f && show_value(root, "error"))
-		fprintf(f, "%% %s\n", show_text(root, "error"));
 	else if (f)
-		flow_text_print(f, root);
+		print(f, root);
 	if (!f || fclose(f) || !text)
 		fpm_server_show_reply(d->fpm, id, "% fpmd: no memory\n");
 	else
@@ -284,7 +287,7 @@ static void reply_error(struct daemon *d, uint32_t id, bool json, const char *wh
 	json_object *root = json_object_new_object();
 
 	show_add_text(root, "error", why);
-	reply(d, id, root, json);
+	show_reply(d, id, root, json, flow_text_print);
 }
 
 static void question_free(struct flow_question *question)
@@ -307,7 +310,7 @@ static void answer(struct daemon *d, uint32_t id, bool json, struct explain_fact
 	}
 	know(d, vip, facts);
 	explain(facts, &explanation);
-	reply(d, id, flow_json(facts, vip, &explanation), json);
+	show_reply(d, id, flow_json(facts, vip, &explanation), json, flow_text_print);
 }
 
 static void answered(void *arg, const struct directory_result *result)
@@ -350,7 +353,7 @@ static bool ask(struct daemon *d, const struct flow *flow, uint32_t id, bool jso
 	return false;
 }
 
-static int take_flow(const Holdfast__Flow *wire, struct flow *flow, struct error *error)
+int show_flow_take(const Holdfast__Flow *wire, struct flow *flow, struct error *error)
 {
 	memset(flow, 0, sizeof(*flow));
 	if (!wire || wire->client_port > UINT16_MAX || wire->vip_port > UINT16_MAX ||
@@ -371,7 +374,7 @@ void show_flow(struct daemon *d, const Holdfast__ShowRequest *request)
 	const struct vip *vip = NULL;
 	struct error error;
 
-	if (take_flow(request->flow, &facts.flow, &error)) {
+	if (show_flow_take(request->flow, &facts.flow, &error)) {
 		reply_error(d, request->id, request->json, error.text);
 		return;
 	}

@@ -30,6 +30,13 @@ json_object *show_topic_json(struct daemon *d, Holdfast__ShowRequest__Topic topi
 json_object *show_members_json(struct daemon *d, size_t rows);
 void show_add_flow(json_object *o, const struct flow *flow);
 
+/* show_flow.c */
+/* Answers with *root*, which is freed: as JSON, or as what *text* prints of it. */
+void show_reply(struct daemon *d, uint32_t id, json_object *root, bool json,
+		void (*text)(FILE *f, json_object *root));
+/* A flow that can have a session. Returns 0, or -1 with *error* set. */
+int show_flow_take(const Holdfast__Flow *wire, struct flow *flow, struct error *error);
+
 /* show_drain.c */
 json_object *show_drain_json(struct daemon *d);
 void show_drain_text(FILE *f, json_object *drain);

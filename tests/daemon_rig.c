@@ -300,6 +300,29 @@ const char *show_flow_of(const char *client, uint32_t client_port, const char *v
 	return ask_and_wait(&request);
 }
 
+const char *clear_pins_of(const char *owner, uint16_t client_port, bool json)
+{
+	Holdfast__ShowRequest request = HOLDFAST__SHOW_REQUEST__INIT;
+	Holdfast__Flow wire = HOLDFAST__FLOW__INIT;
+	struct flow flow = unit_flow(client_port);
+	struct in6_addr address;
+
+	if (owner) {
+		address = unit_address(owner);
+		request.owner = address_bytes(&address);
+	}
+	if (client_port) {
+		wire.client = address_bytes(&flow.client);
+		wire.client_port = flow.client_port;
+		wire.vip = address_bytes(&flow.vip);
+		wire.vip_port = flow.vip_port;
+		request.flow = &wire;
+	}
+	request.topic = HOLDFAST__SHOW_REQUEST__TOPIC__CLEAR_PINS;
+	request.json = json;
+	return ask_and_wait(&request);
+}
+
 const char *last_reply(void)
 {
 	return reply;

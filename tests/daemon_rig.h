@@ -53,6 +53,8 @@ void route_send_via(const char *address, const char *letters);
 void replay_end_send(void);
 const char *show(uint32_t topic, bool json);
 json_object *show_json(uint32_t topic);
+/* `clear holdfast pins`, of the owner, of the flow with that client's port, or (NULL, 0) all. */
+const char *clear_pins_of(const char *owner, uint16_t client_port, bool json);
 /* What the last show command was answered with, as far as it has come. */
 const char *last_reply(void);
 void forget_reply(void);

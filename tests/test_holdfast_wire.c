@@ -187,55 +187,66 @@ START_TEST(a_withdrawn_route_has_no_next_hops)
 }
 END_TEST
 
-START_TEST(a_flow_is_told_with_the_question)
+START_TEST(a_flow_or_an_owner_is_told_with_the_question)
 {
-	struct holdfast_flow flow = {.client = {.family = AF_INET6, .address = {0x20, 1}},
-				     .vip = {.family = AF_INET6, .address = {0x20, 2}},
-				     .client_port = UINT16_MAX,
-				     .vip_port = UINT16_MAX - 1};
+	struct holdfast_question question = {
+		.topic = HOLDFAST__SHOW_REQUEST__TOPIC__FLOW,
+		.json = true,
+		.flow = {.client = {.family = AF_INET6, .address = {0x20, 1}},
+			 .vip = {.family = AF_INET6, .address = {0x20, 2}},
+			 .client_port = UINT16_MAX,
+			 .vip_port = UINT16_MAX - 1},
+	};
 	uint8_t data[HOLDFAST_SMALL_FRAME_SIZE];
 	Holdfast__Frame *message;
 	const Holdfast__Flow *told;
 
-	message = decode(
-		data, holdfast_wire_show_request(UINT32_MAX, 7, true, &flow, data, sizeof(data)));
+	message =
+		decode(data, holdfast_wire_show_request(UINT32_MAX, &question, data, sizeof(data)));
 	ck_assert_int_eq(message->show_request->topic, HOLDFAST__SHOW_REQUEST__TOPIC__FLOW);
 	told = message->show_request->flow;
 	ck_assert_ptr_nonnull(told);
 	ck_assert_uint_eq(told->client.len, 16);
-	ck_assert_mem_eq(told->client.data, flow.client.address, 16);
-	ck_assert_mem_eq(told->vip.data, flow.vip.address, 16);
+	ck_assert_mem_eq(told->client.data, question.flow.client.address, 16);
+	ck_assert_mem_eq(told->vip.data, question.flow.vip.address, 16);
 	ck_assert_uint_eq(told->client_port, UINT16_MAX);
 	ck_assert_uint_eq(told->vip_port, UINT16_MAX - 1);
+	ck_assert_uint_eq(message->show_request->owner.len, 0);
 	holdfast__frame__free_unpacked(message, NULL);
-	flow.vip.family = AF_INET;
-	message = decode(data, holdfast_wire_show_request(1, 7, false, &flow, data, sizeof(data)));
-	ck_assert_uint_eq(message->show_request->flow->vip.len, 4);
+	question = (struct holdfast_question){
+		.topic = HOLDFAST__SHOW_REQUEST__TOPIC__CLEAR_PINS,
+		.owner = {.family = AF_INET, .address = {10, 255, 0, 1}},
+	};
+	message = decode(data, holdfast_wire_show_request(1, &question, data, sizeof(data)));
+	ck_assert_ptr_null(message->show_request->flow);
+	ck_assert_uint_eq(message->show_request->owner.len, 4);
+	ck_assert_mem_eq(message->show_request->owner.data, question.owner.address, 4);
 	holdfast__frame__free_unpacked(message, NULL);
 }
 END_TEST
 
 START_TEST(small_frames)
 {
+	const struct holdfast_question question = {.topic = 5, .json = true};
 	uint8_t data[HOLDFAST_SMALL_FRAME_SIZE];
 	Holdfast__Frame *message;
 
 	message = decode(data, holdfast_wire_replay_end(data, sizeof(data)));
 	ck_assert_int_eq(message->body_case, HOLDFAST__FRAME__BODY_REPLAY_END);
 	holdfast__frame__free_unpacked(message, NULL);
-	message = decode(data,
-			 holdfast_wire_show_request(UINT32_MAX, 5, true, NULL, data, sizeof(data)));
+	message =
+		decode(data, holdfast_wire_show_request(UINT32_MAX, &question, data, sizeof(data)));
 	ck_assert_int_eq(message->body_case, HOLDFAST__FRAME__BODY_SHOW_REQUEST);
 	ck_assert_uint_eq(message->show_request->id, UINT32_MAX);
 	ck_assert_int_eq(message->show_request->topic, HOLDFAST__SHOW_REQUEST__TOPIC__COUNTERS);
 	ck_assert(message->show_request->json);
 	ck_assert_ptr_null(message->show_request->flow);
 	holdfast__frame__free_unpacked(message, NULL);
-	ck_assert_uint_eq(holdfast_wire_show_request(1, 1, true, NULL, data, 4), 0);
+	ck_assert_uint_eq(holdfast_wire_show_request(1, &question, data, 4), 0);
 }
 END_TEST
 
 UNIT_MAIN("holdfast_wire", a_path_mask_that_does_not_count_is_not_told,
 	  the_server_is_told_if_there_is_one, the_largest_configuration_fits,
 	  the_largest_route_fits, a_withdrawn_route_has_no_next_hops,
-	  a_flow_is_told_with_the_question, small_frames)
+	  a_flow_or_an_owner_is_told_with_the_question, small_frames)

@@ -26,9 +26,7 @@ struct show {
 	atomic_bool used;
 	uint32_t id;
 	int fd;
-	enum holdfast_topic topic;
-	struct holdfast_flow flow; /* of SHOW_FLOW */
-	bool json;
+	struct holdfast_question question;
 
 	bool asked, done, cut, in_line;
 	char *text;
@@ -216,7 +214,7 @@ static void print_to_vty(void *arg, const char *line)
 
 static bool takes_module_part(const struct show *show)
 {
-	return show->topic == SHOW_SUMMARY || show->topic == SHOW_COUNTERS;
+	return show->question.topic == SHOW_SUMMARY || show->question.topic == SHOW_COUNTERS;
 }
 
 /* Puts the module's own part under "module". An answer that is no object stays as it is. */
@@ -277,7 +275,7 @@ static void show_fail(struct show *show, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintfrr(reason, sizeof(reason), format, arguments);
 	va_end(arguments);
-	if (show->json && (takes_module_part(show) || !show->asked || !show->size)) {
+	if (show->question.json && (takes_module_part(show) || !show->asked || !show->size)) {
 		json_object *answer = json_object_new_object();
 		const char *text;
 
@@ -315,9 +313,7 @@ static void show_ask(holdfast_event *event)
 	uint8_t frame[HOLDFAST_SMALL_FRAME_SIZE];
 	size_t size;
 
-	size = holdfast_wire_show_request(show->id, show->topic, show->json,
-					  show->topic == SHOW_FLOW ? &show->flow : NULL, frame,
-					  sizeof(frame));
+	size = holdfast_wire_show_request(show->id, &show->question, frame, sizeof(frame));
 	if (!size || holdfast_fpm_send(frame, size)) {
 		show_fail(show, "fpmd is not connected, or does not read: try again");
 		return;
@@ -341,16 +337,16 @@ void holdfast_show_reply(uint32_t id, const char *text, bool last)
 		text_append(show, "\n", 1);
 	if (!last) {
 		show_wait(show);
-		if (!(show->json && takes_module_part(show)))
+		if (!(show->question.json && takes_module_part(show)))
 			show_flush(show);
 		return;
 	}
 	if (takes_module_part(show)) {
-		if (show->json) {
+		if (show->question.json) {
 			json_merge(show);
 		} else {
 			print_to_text(show, "");
-			module_print(show->topic == SHOW_COUNTERS, print_to_text, show);
+			module_print(show->question.topic == SHOW_COUNTERS, print_to_text, show);
 		}
 	}
 	show_finish(show, CMD_SUCCESS);
@@ -411,8 +407,7 @@ int holdfast_show_unconnected(struct vty *vty, bool configured, bool json)
 	return CMD_WARNING;
 }
 
-int holdfast_show_begin(struct vty *vty, enum holdfast_topic topic,
-			const struct holdfast_flow *flow, bool json)
+int holdfast_show_begin(struct vty *vty, const struct holdfast_question *question)
 {
 	struct show *show;
 
@@ -436,10 +431,7 @@ int holdfast_show_begin(struct vty *vty, enum holdfast_topic topic,
 		return CMD_WARNING;
 	}
 	show->id = ++last_id;
-	show->topic = topic;
-	if (flow)
-		show->flow = *flow;
-	show->json = json;
+	show->question = *question;
 	atomic_store(&show->used, true);
 	holdfast_add_event(holdfast_fpm_loop(), show_ask, show, 0, NULL);
 	return CMD_SUSPEND;

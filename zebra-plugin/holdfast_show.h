@@ -24,14 +24,11 @@ enum holdfast_topic {
 	SHOW_COUNTERS,
 	SHOW_PATHS,
 	SHOW_FLOW,
+	SHOW_CLEAR_PINS, /* which shows what it has done */
 };
 
-/*
- * Main pthread. Returns a CMD_ value, CMD_SUSPEND when the answer is to come. *flow*: of SHOW_FLOW,
- * else NULL.
- */
-int holdfast_show_begin(struct vty *vty, enum holdfast_topic topic,
-			const struct holdfast_flow *flow, bool json);
+/* Main pthread. Returns a CMD_ value, CMD_SUSPEND when the answer is to come. */
+int holdfast_show_begin(struct vty *vty, const struct holdfast_question *question);
 
 /* Main pthread: says why there is no answer. Returns CMD_WARNING. */
 int holdfast_show_unconnected(struct vty *vty, bool configured, bool json);

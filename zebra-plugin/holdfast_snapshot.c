@@ -54,8 +54,9 @@ static void ask(holdfast_event *event)
 {
 	uint8_t frame[HOLDFAST_SMALL_FRAME_SIZE];
 	uint32_t id = FIRST_ID | ++asking.last_id;
-	size_t size = holdfast_wire_show_request(id, HOLDFAST__SHOW_REQUEST__TOPIC__STATE, true,
-						 NULL, frame, sizeof(frame));
+	const struct holdfast_question question = {.topic = HOLDFAST__SHOW_REQUEST__TOPIC__STATE,
+						   .json = true};
+	size_t size = holdfast_wire_show_request(id, &question, frame, sizeof(frame));
 
 	holdfast_add_timer_ms(holdfast_fpm_loop(), ask, NULL, INTERVAL_MS, &asking.t_ask);
 	asking_end();

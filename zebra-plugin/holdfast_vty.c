@@ -43,6 +43,15 @@ static void address_convert(struct holdfast_prefix *out, const union sockunion *
 	memcpy(out->address, sockunion_get_addr(address), out->length / 8);
 }
 
+static void flow_convert(struct holdfast_flow *out, const union sockunion *client, long client_port,
+			 const union sockunion *vip, long vip_port)
+{
+	address_convert(&out->client, client);
+	address_convert(&out->vip, vip);
+	out->client_port = (uint16_t)client_port;
+	out->vip_port = (uint16_t)vip_port;
+}
+
 #include "zebra-plugin/holdfast_vty_clippy.c"
 
 DEFPY(generate_holdfast_key, generate_holdfast_key_cmd,
@@ -93,8 +102,17 @@ DEFPY(debug_holdfast, debug_holdfast_cmd,
 	return CMD_SUCCESS;
 }
 
+static int show_unconnected(struct vty *vty, unsigned int topic, bool json);
+
+static int ask_fpmd(struct vty *vty, const struct holdfast_question *question)
+{
+	if (holdfast_fpm_connected())
+		return holdfast_show_begin(vty, question);
+	return show_unconnected(vty, question->topic, question->json);
+}
+
 /* fpmd is not there: the reason, and for the summary what the module knows by itself. */
-static int show_unconnected(struct vty *vty, enum holdfast_topic topic, bool json)
+static int show_unconnected(struct vty *vty, unsigned int topic, bool json)
 {
 	int result = holdfast_show_unconnected(vty, holdfast_active()->enabled, json);
 
@@ -124,15 +142,13 @@ DEFPY(show_holdfast, show_holdfast_cmd,
 		[SHOW_SESSIONS] = "sessions", [SHOW_DIRECTORY] = "directory",
 		[SHOW_COUNTERS] = "counters", [SHOW_PATHS] = "paths",
 	};
-	enum holdfast_topic wanted = SHOW_SUMMARY;
+	struct holdfast_question question = {.topic = SHOW_SUMMARY, .json = json};
 	size_t i;
 
 	for (i = 0; topic && i < array_size(words); i++)
 		if (words[i] && !strcmp(topic, words[i]))
-			wanted = (enum holdfast_topic)i;
-	if (holdfast_fpm_connected())
-		return holdfast_show_begin(vty, wanted, NULL, !!json);
-	return show_unconnected(vty, wanted, !!json);
+			question.topic = (unsigned int)i;
+	return ask_fpmd(vty, &question);
 }
 
 DEFPY(show_holdfast_flow, show_holdfast_flow_cmd,
@@ -146,14 +162,36 @@ DEFPY(show_holdfast_flow, show_holdfast_flow_cmd,
 			    "The VIP\n"
 			    "TCP port of the service\n" JSON_STR)
 {
-	struct holdfast_flow flow = {.client_port = (uint16_t)client_port,
-				     .vip_port = (uint16_t)vip_port};
+	struct holdfast_question question = {.topic = SHOW_FLOW, .json = json};
 
-	address_convert(&flow.client, client);
-	address_convert(&flow.vip, vip);
-	if (holdfast_fpm_connected())
-		return holdfast_show_begin(vty, SHOW_FLOW, &flow, !!json);
-	return show_unconnected(vty, SHOW_FLOW, !!json);
+	flow_convert(&question.flow, client, client_port, vip, vip_port);
+	return ask_fpmd(vty, &question);
+}
+
+DEFPY(clear_holdfast_pins, clear_holdfast_pins_cmd,
+      "clear holdfast pins [<all|owner <A.B.C.D|X:X::X:X>$owner"
+      "|flow <A.B.C.D|X:X::X:X>$client (0-65535)$client_port"
+      " <A.B.C.D|X:X::X:X>$vip (0-65535)$vip_port>] [json$json]",
+      CLEAR_STR HOLDFAST_STR "Pins: the next segment of each flow is looked up anew\n"
+			     "All of them\n"
+			     "Those that lead to one member\n"
+			     "Address of the member\n"
+			     "Address of the member\n"
+			     "That of one flow\n"
+			     "Address of the client\n"
+			     "Address of the client\n"
+			     "TCP port of the client\n"
+			     "The VIP\n"
+			     "The VIP\n"
+			     "TCP port of the service\n" JSON_STR)
+{
+	struct holdfast_question question = {.topic = SHOW_CLEAR_PINS, .json = json};
+
+	if (owner)
+		address_convert(&question.owner, owner);
+	if (client)
+		flow_convert(&question.flow, client, client_port, vip, vip_port);
+	return ask_fpmd(vty, &question);
 }
 
 bool holdfast_vty_write_debug(struct vty *vty)
@@ -188,5 +226,6 @@ void holdfast_vty_init(void)
 	install_element(CONFIG_NODE, &debug_holdfast_cmd);
 	install_element(VIEW_NODE, &show_holdfast_cmd);
 	install_element(VIEW_NODE, &show_holdfast_flow_cmd);
+	install_element(ENABLE_NODE, &clear_holdfast_pins_cmd);
 	hook_register(zebra_debug_show_debugging, show_debugging);
 }

@@ -140,23 +140,27 @@ size_t holdfast_wire_replay_end(uint8_t *out, size_t size)
 	return frame_write(&frame, out, size);
 }
 
-size_t holdfast_wire_show_request(uint32_t id, unsigned int topic, bool json,
-				  const struct holdfast_flow *flow, uint8_t *out, size_t size)
+size_t holdfast_wire_show_request(uint32_t id, const struct holdfast_question *question,
+				  uint8_t *out, size_t size)
 {
 	Holdfast__Frame frame = HOLDFAST__FRAME__INIT;
 	Holdfast__ShowRequest message = HOLDFAST__SHOW_REQUEST__INIT;
 	Holdfast__Flow wire = HOLDFAST__FLOW__INIT;
 
-	if (flow) {
+	const struct holdfast_flow *flow = &question->flow;
+
+	if (flow->client.family) {
 		wire.client = address_bytes(&flow->client);
 		wire.client_port = flow->client_port;
 		wire.vip = address_bytes(&flow->vip);
 		wire.vip_port = flow->vip_port;
 		message.flow = &wire;
 	}
+	if (question->owner.family)
+		message.owner = address_bytes(&question->owner);
 	message.id = id;
-	message.topic = (Holdfast__ShowRequest__Topic)topic;
-	message.json = json;
+	message.topic = (Holdfast__ShowRequest__Topic)question->topic;
+	message.json = question->json;
 	frame.body_case = HOLDFAST__FRAME__BODY_SHOW_REQUEST;
 	frame.show_request = &message;
 	return frame_write(&frame, out, size);

@@ -39,8 +39,14 @@ size_t holdfast_wire_config(const struct holdfast_config *config, uint8_t *out, 
 size_t holdfast_wire_route(const struct holdfast_route *route, uint8_t *out, size_t size);
 size_t holdfast_wire_replay_end(uint8_t *out, size_t size);
 
-/* *topic*: Holdfast__ShowRequest__Topic. *flow*: what is asked for; NULL: not one flow. */
-size_t holdfast_wire_show_request(uint32_t id, unsigned int topic, bool json,
-				  const struct holdfast_flow *flow, uint8_t *out, size_t size);
+/* What fpmd is asked. */
+struct holdfast_question {
+	unsigned int topic; /* Holdfast__ShowRequest__Topic */
+	bool json;
+	struct holdfast_flow flow;    /* family 0: of no flow */
+	struct holdfast_prefix owner; /* family 0: of no owner */
+};
+size_t holdfast_wire_show_request(uint32_t id, const struct holdfast_question *question,
+				  uint8_t *out, size_t size);
 
 #endif

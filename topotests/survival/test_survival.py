@@ -243,6 +243,29 @@ def test_drain_by_command(clos):
     assert server in outcome.owners.values()
 
 
+def test_clear_pins(clos):
+    """Each flow is looked up anew with its next segment, and no session notices."""
+    drained = clos.topology.servers[0].name
+    client = clos.connect()
+    detour_some(clos, drained)
+    server = busiest(clos)
+    before, detours = clos.pins(server), clos.detours()
+
+    def clear(words):
+        with clos.network.vty(server, "zebra") as vty:
+            return vty.command(f"clear holdfast pins {words}")
+
+    owner, wanted = collections.Counter(before.values()).most_common(1)[0]
+    assert clear("owner 10.255.0.200") == "% 10.255.0.200 is no member that pins lead to: see show holdfast members\n"
+    assert clear(f"flow {topology.CLIENT_ADDRESS} 1 {topology.VIP} 7000").endswith(" has no pin\n")
+    assert int(clear(f"owner {owner}").split()[0]) >= wanted > 0
+    assert int(json.loads(clear("all json"))["removed"]) >= len(before) - wanted
+    assert eventually(lambda: clos.pins(server) == before)
+    assert clos.detours() - detours >= len(before)
+    outcome = Outcome(clos, client)
+    outcome.all_lived()
+
+
 def test_uplink_loss(clos):
     server = clos.topology.servers[3].name
     leaf = clos.topology.uplinks(server)[0]
