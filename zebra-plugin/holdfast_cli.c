@@ -59,7 +59,7 @@ static int change_prefix(struct vty *vty, const char *no, const char *name,
 			 const struct prefix *prefix)
 {
 	struct prefix masked = *prefix;
-	char text[PREFIX_STRLEN], leaf[32], xpath[XPATH_MAXLEN];
+	char text[PREFIX_STRLEN], leaf[32 + PREFIX_STRLEN], xpath[XPATH_MAXLEN];
 	struct error error;
 
 	apply_mask(&masked);
@@ -69,7 +69,8 @@ static int change_prefix(struct vty *vty, const char *no, const char *name,
 		error_set(&error, "%s %s is not configured", name, text);
 		return refuse(vty, &error);
 	}
-	snprintf(leaf, sizeof(leaf), "./%s", name);
+	/* FRR 8 adds the entry to the path by itself, 10 does not; twice is as good as once. */
+	snprintf(leaf, sizeof(leaf), no ? "./%s[.='%s']" : "./%s", name, text);
 	nb_cli_enqueue_change(vty, leaf, no ? NB_OP_DESTROY : NB_OP_CREATE, text);
 	return nb_cli_apply_changes(vty, NULL);
 }
