@@ -471,7 +471,7 @@ static void directory_text(FILE *f, json_object *root)
 
 /* Summary */
 
-static json_object *vip_json(struct daemon *d, const struct vip *vip)
+static json_object *vip_json(struct daemon *d, const struct vip *vip, bool with_next_hops)
 {
 	const struct prefix_address prefix = {.address = vip->address, .length = 128};
 	const struct route *route = routes_find(&d->routes, &prefix);
@@ -484,7 +484,7 @@ static json_object *vip_json(struct daemon *d, const struct vip *vip)
 	if (vip->refused.text[0])
 		show_add_text(o, "refused", vip->refused.text);
 	show_add_number(o, "sessions", vip->sessions);
-	for (size_t i = 0; route && i < route->next_hop_count; i++) {
+	for (size_t i = 0; with_next_hops && route && i < route->next_hop_count; i++) {
 		json_object *hop = json_object_new_object();
 
 		show_add_address(hop, "gateway", &route->next_hops[i].gateway);
@@ -496,7 +496,7 @@ static json_object *vip_json(struct daemon *d, const struct vip *vip)
 	return o;
 }
 
-static json_object *summary_json(struct daemon *d)
+json_object *show_summary_json(struct daemon *d, bool with_next_hops)
 {
 	json_object *root = json_object_new_object(), *problems = json_object_new_array(),
 		    *vips = json_object_new_array();
@@ -525,9 +525,19 @@ static json_object *summary_json(struct daemon *d)
 			json_object_array_add(problems, json_object_new_string(d->problems[i]));
 	json_object_object_add(root, "problems", problems);
 	for (size_t i = 0; i < d->vip_count; i++)
-		json_object_array_add(vips, vip_json(d, &d->vips[i]));
+		json_object_array_add(vips, vip_json(d, &d->vips[i], with_next_hops));
 	json_object_object_add(root, "vips", vips);
 	return root;
+}
+
+static json_object *summary_json(struct daemon *d)
+{
+	return show_summary_json(d, true);
+}
+
+static json_object *paths_json(struct daemon *d)
+{
+	return show_paths_json(d, SIZE_MAX);
 }
 
 static const char *role_text(const char *role)
@@ -586,7 +596,7 @@ static const struct {
 	[HOLDFAST__SHOW_REQUEST__TOPIC__SESSIONS] = {sessions_json, sessions_text, NULL},
 	[HOLDFAST__SHOW_REQUEST__TOPIC__DIRECTORY] = {directory_json, directory_text,
 						      directory_flat},
-	[HOLDFAST__SHOW_REQUEST__TOPIC__PATHS] = {show_paths_json, show_paths_text, NULL},
+	[HOLDFAST__SHOW_REQUEST__TOPIC__PATHS] = {paths_json, show_paths_text, NULL},
 	[HOLDFAST__SHOW_REQUEST__TOPIC__COUNTERS] = {counters_json, counters_text, counters_flat},
 	[HOLDFAST__SHOW_REQUEST__TOPIC__STATE] = {show_state_json, NULL, NULL},
 };

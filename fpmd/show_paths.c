@@ -14,13 +14,22 @@ const char *show_role(const struct vip *vip)
 				    : "neither";
 }
 
+struct rows {
+	json_object *list;
+	size_t max;
+};
+
 static void add_path(void *arg, const struct director_path *shown)
 {
+	struct rows *rows = arg;
 	static const struct in6_addr none;
 	const struct path *path = shown->path;
 	const struct kernel_path *now = &path->now;
-	json_object *o = json_object_new_object();
+	json_object *o;
 
+	if (json_object_array_length(rows->list) >= rows->max)
+		return;
+	o = json_object_new_object();
 	show_add_number(o, "id", now->id);
 	show_add_text(o, "family", now->family == AF_INET ? "ipv4" : "ipv6");
 	show_add_text(o, "interface", now->hop.interface);
@@ -41,13 +50,14 @@ static void add_path(void *arg, const struct director_path *shown)
 	show_add_number(o, "probation", path->counted.probation);
 	show_add_number(o, "ownersKnown", shown->owners_known);
 	show_add_number(o, "lookupsOutstanding", shown->lookups_outstanding);
-	json_object_array_add(arg, o);
+	json_object_array_add(rows->list, o);
 }
 
-json_object *show_paths_json(struct daemon *d)
+json_object *show_paths_json(struct daemon *d, size_t rows_max)
 {
 	json_object *root = json_object_new_object(), *prefixes = json_object_new_array(),
 		    *paths = json_object_new_array();
+	struct rows rows = {.list = paths, .max = rows_max};
 
 	for (size_t i = 0; i < d->vip_count; i++) {
 		json_object *o = json_object_new_object();
@@ -65,7 +75,7 @@ json_object *show_paths_json(struct daemon *d)
 	show_add_number(root, "flowLifetimeSec", d->settings.flow_lifetime_s);
 	show_add_bool(root, "fastPath", d->settings.flows_fast_path);
 	show_add_bool(root, "recordsOutliveFpmd", d->bpf_directory >= 0);
-	director_paths_each(d, add_path, paths);
+	director_paths_each(d, add_path, &rows);
 	json_object_object_add(root, "paths", paths);
 	return root;
 }

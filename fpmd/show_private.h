@@ -26,6 +26,7 @@ void show_duration(FILE *f, uint64_t ms);
 /* show.c */
 /* What programs get of a topic. */
 json_object *show_topic_json(struct daemon *d, Holdfast__ShowRequest__Topic topic);
+json_object *show_summary_json(struct daemon *d, bool with_next_hops);
 /* The members, at most *rows* of them. */
 json_object *show_members_json(struct daemon *d, size_t rows);
 void show_add_flow(json_object *o, const struct flow *flow);
@@ -45,7 +46,8 @@ void show_drain_text(FILE *f, json_object *drain);
 json_object *show_state_json(struct daemon *d);
 
 /* show_paths.c */
-json_object *show_paths_json(struct daemon *d);
+/* At most so many paths. */
+json_object *show_paths_json(struct daemon *d, size_t rows_max);
 void show_paths_text(FILE *f, json_object *root);
 /* What this host does for a VIP: "served", "kept" (for sessions of an address that went), "routed",
  * "neither" or "refused". */

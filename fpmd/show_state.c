@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The state of fpmd in one JSON object, for the northbound of zebra's module: what the topics of
- * `show holdfast` say, but few rows of what may be many, for zebra walks through them.
+ * `show holdfast` say, but few rows of what may be many, for zebra walks through them, and takes no
+ * more than 1 MiB.
  */
 #include "fpmd/show_private.h"
 
@@ -33,19 +34,14 @@ static json_object *pins_by_owner(struct daemon *d)
 
 json_object *show_state_json(struct daemon *d)
 {
-	static const struct {
-		const char *key;
-		Holdfast__ShowRequest__Topic topic;
-	} parts[] = {
-		{"summary", HOLDFAST__SHOW_REQUEST__TOPIC__SUMMARY},
-		{"paths", HOLDFAST__SHOW_REQUEST__TOPIC__PATHS},
-		{"directory", HOLDFAST__SHOW_REQUEST__TOPIC__DIRECTORY},
-		{"counters", HOLDFAST__SHOW_REQUEST__TOPIC__COUNTERS},
-	};
 	json_object *root = json_object_new_object();
 
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-		json_object_object_add(root, parts[i].key, show_topic_json(d, parts[i].topic));
+	json_object_object_add(root, "summary", show_summary_json(d, false));
+	json_object_object_add(root, "paths", show_paths_json(d, ROWS_MAX));
+	json_object_object_add(root, "directory",
+			       show_topic_json(d, HOLDFAST__SHOW_REQUEST__TOPIC__DIRECTORY));
+	json_object_object_add(root, "counters",
+			       show_topic_json(d, HOLDFAST__SHOW_REQUEST__TOPIC__COUNTERS));
 	json_object_object_add(root, "members", show_members_json(d, ROWS_MAX));
 	json_object_object_add(root, "pins", pins_by_owner(d));
 	return root;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What the northbound of zebra's module asks for: the parts, and pins by owner. */
+#include "fpmd/show_private.h"
 #include "tests/daemon_rig.h"
 
 #define STATE HOLDFAST__SHOW_REQUEST__TOPIC__STATE
@@ -62,6 +63,44 @@ START_TEST(all_parts_are_told)
 }
 END_TEST
 
+static size_t rows(json_object *root, const char *list)
+{
+	size_t count = json_object_array_length(value(root, list));
+
+	json_object_put(root);
+	return count;
+}
+
+START_TEST(what_may_be_many_is_cut)
+{
+	struct in6_addr vip = unit_address(VIP);
+	json_object *root;
+
+	begin();
+	kernel_mock_address(&vip, false);
+	config_send();
+	route_send_via(VIP, "ab");
+	route_send_via(OWNER_1, "a");
+	route_send_via(OWNER_2, "b");
+	replay_end_send();
+	pass(REACH_LEARN_MS);
+	ck_assert_uint_eq(rows(show_members_json(d, 9), "members"), 3);
+	ck_assert_uint_eq(rows(show_members_json(d, 2), "members"), 2);
+	ck_assert_uint_eq(rows(show_paths_json(d, 9), "paths"), 2);
+	ck_assert_uint_eq(rows(show_paths_json(d, 1), "paths"), 1);
+	/* Next hops of the VIPs are left out, in the state as well. */
+	root = show_json(STATE);
+	ck_assert_uint_eq(json_object_array_length(value(value(root, "paths"), "paths")), 2);
+	ck_assert_int_eq(
+		json_object_array_length(
+			value(json_object_array_get_idx(value(value(root, "summary"), "vips"), 0),
+			      "nextHops")),
+		0);
+	json_object_put(root);
+	end();
+}
+END_TEST
+
 /* Topics with numbers that are not given out, or too high, are known to nobody. */
 START_TEST(a_topic_that_is_none_is_answered)
 {
@@ -72,5 +111,5 @@ START_TEST(a_topic_that_is_none_is_answered)
 }
 END_TEST
 
-UNIT_MAIN("show_state", pins_are_told_by_owner, all_parts_are_told,
+UNIT_MAIN("show_state", pins_are_told_by_owner, all_parts_are_told, what_may_be_many_is_cut,
 	  a_topic_that_is_none_is_answered)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What differs between the versions of FRR: the event loop and the directory of sockets were
- * renamed after 8.x, <string.h> does not come with zebra.h any more, and the end of a system route
- * (connected, local, kernel) has a context of its own. The build sets FRR_VERSION_NUMBER, 804 for
- * 8.4.
+ * What differs between the versions of FRR: the event loop, the directory of sockets and parts of
+ * the northbound were renamed after 8.x, <string.h> does not come with zebra.h any more, the inputs
+ * of an RPC are no list any more, and the end of a system route (connected, local, kernel) has a
+ * context of its own. The build sets FRR_VERSION_NUMBER, 804 for 8.4.
  */
 #ifndef HOLDFAST_COMPAT_H
 #define HOLDFAST_COMPAT_H
@@ -11,6 +11,9 @@
 #include <zebra.h>
 
 #include <string.h>
+
+#include "lib/northbound_cli.h"
+#include "lib/yang.h"
 
 #if FRR_VERSION_NUMBER < 900
 #include "lib/thread.h"
@@ -26,8 +29,35 @@ typedef struct thread_master holdfast_loop;
 #define holdfast_event_off(event) THREAD_OFF(event)
 #define holdfast_yang_module_load yang_module_load
 #define HOLDFAST_NB_CAN(operation, snode) nb_operation_is_valid(NB_OP_##operation, snode)
+#define HOLDFAST_NB_CONTEXT(context) (&(context))
 
 #define HOLDFAST_RUN_DIRECTORY frr_vtydir
+
+/* An input of an RPC; NULL: it was not given. */
+static inline const char *holdfast_rpc_input(const struct nb_cb_rpc_args *args, const char *name)
+{
+	const struct yang_data *data =
+		yang_data_list_find(args->input, "%s/input/%s", args->xpath, name);
+
+	return data ? data->value : NULL;
+}
+
+/* Calls an RPC with one input, or none (NULL). */
+static inline int holdfast_cli_rpc(struct vty *vty, const char *xpath, const char *name,
+				   const char *value)
+{
+	struct list *input = list_new();
+	char path[XPATH_MAXLEN];
+	int result;
+
+	input->del = (void (*)(void *))yang_data_free;
+	snprintf(path, sizeof(path), "%s/input/%s", xpath, name ? name : "");
+	if (name)
+		listnode_add(input, yang_data_new(path, value));
+	result = nb_cli_rpc(vty, xpath, input, NULL);
+	list_delete(&input);
+	return result;
+}
 #else
 #include "lib/frrevent.h"
 
@@ -42,8 +72,24 @@ typedef struct event_loop holdfast_loop;
 #define holdfast_event_off(event) event_cancel(&(event))
 #define holdfast_yang_module_load(name) yang_module_load(name, NULL)
 #define HOLDFAST_NB_CAN(operation, snode) nb_cb_operation_is_valid(NB_CB_##operation, snode)
+#define HOLDFAST_NB_CONTEXT(context) (context)
 
 #define HOLDFAST_RUN_DIRECTORY frr_runstatedir
+
+static inline const char *holdfast_rpc_input(const struct nb_cb_rpc_args *args, const char *name)
+{
+	const struct lyd_node *node = yang_dnode_get(args->input, name);
+
+	return node ? lyd_get_value(node) : NULL;
+}
+
+static inline int holdfast_cli_rpc(struct vty *vty, const char *xpath, const char *name,
+				   const char *value)
+{
+	if (name)
+		nb_cli_rpc_enqueue(vty, name, value);
+	return nb_cli_rpc(vty, xpath, NULL);
+}
 #endif
 
 /*

@@ -62,6 +62,14 @@ static const struct frr_yang_module_info info = {
 		STATE_LIST("/paths/path", path),
 		STATE_LIST("/counters/counter", counter),
 		{
+			.xpath = "/frr-holdfast:drain",
+			.cbs = {.rpc = holdfast_nb_rpc_drain},
+		},
+		{
+			.xpath = "/frr-holdfast:undrain",
+			.cbs = {.rpc = holdfast_nb_rpc_undrain},
+		},
+		{
 			.xpath = NULL,
 		},
 	}

@@ -48,6 +48,10 @@ HOLDFAST_NB_STATE_LIST(owner);
 HOLDFAST_NB_STATE_LIST(path);
 HOLDFAST_NB_STATE_LIST(counter);
 
+/* holdfast_nb_rpcs.c */
+int holdfast_nb_rpc_drain(struct nb_cb_rpc_args *args);
+int holdfast_nb_rpc_undrain(struct nb_cb_rpc_args *args);
+
 /* holdfast_cli.c */
 void holdfast_cli_show(struct vty *vty, const struct lyd_node *dnode, bool show_defaults);
 void holdfast_cli_show_end(struct vty *vty, const struct lyd_node *dnode);

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
 The module's YANG model in the stock zebra: transactions that are refused as a whole, the configuration as data, the
-operational data, and what the model itself takes. The router and fpmd's stand-in are those of test_cli.py.
+operational data, the RPCs, and what the model itself takes. The router and fpmd's stand-in are those of test_cli.py.
 """
 import json
 import os
@@ -18,6 +18,19 @@ CONFTEST = sys.modules["conftest"]
 from test_cli import (ALL, BLOCK, block, configure, enter, eventually, fresh, peer, r1,  # noqa: E402,F401
                       running, vtysh)
 
+MORE_OPTIONS = " -M " + os.path.join(CONFTEST.BUILD, "tests/.libs/rpc_caller.so")
+# Says one command after the other to zebra, as vtysh does, and prints what zebra answers.
+TERMINAL = """
+import socket, sys
+zebra = socket.socket(socket.AF_UNIX)
+zebra.connect("/var/run/frr/zebra.vty")
+for command in sys.argv[1:]:
+    zebra.sendall(command.encode() + bytes(1))
+    said = b""
+    while said[-4:-1] != bytes(3):
+        said += zebra.recv(1)
+    print(said[:-4].decode(), end="")
+"""
 MODEL = os.path.join(CONFTEST.TOP, "yang/frr-holdfast.yang")
 
 
@@ -230,6 +243,45 @@ def test_operational_data_say_how_old_they_are(r1, peer, state_file):
         r1.run("kill " + fpmd.pid)
         assert eventually(lambda: not operational(r1)["connected"])
     assert operational(r1)["summary"]["pins"] == "7" and int(operational(r1)["age"]) > 2000
+
+
+def rpc(router, name, *arguments):
+    """FRR gives no command for RPCs: tests/rpc_caller.c does."""
+    path = "/tmp/holdfast_terminal.%d.py" % os.getpid()
+    with open(path, "w") as file:
+        file.write(TERMINAL)
+    command = " ".join(("test-rpc", "/frr-holdfast:" + name) + arguments)
+    try:
+        return router.run("python3 %s enable '%s' 2>&1" % (path, command))
+    finally:
+        os.unlink(path)
+
+
+def test_an_rpc_drains_and_one_ends_it(r1, peer):
+    assert "Holdfast is not configured on this host" in rpc(r1, "drain")
+    assert running(r1) == ""
+    fpmd = peer()
+    enter(r1, BLOCK)
+    for _ in range(2):
+        assert rpc(r1, "drain") == ""
+        assert " drain\n" in running(r1)
+    assert eventually(lambda: fpmd.got("config") and fpmd.got("config")[-1].get("drain"))
+    # What a terminal changes next is changed beside it.
+    assert block(r1, "pins max 7") == ""
+    assert " drain\n" in running(r1) and " pins max 7\n" in running(r1)
+    for _ in range(2):
+        assert rpc(r1, "undrain") == ""
+        assert running(r1) == BLOCK + " pins max 7\n"
+    assert eventually(lambda: "drain" not in fpmd.got("config")[-1])
+
+
+def test_what_is_removed_is_told(r1, peer):
+    fpmd = peer()
+    enter(r1, BLOCK)
+    assert eventually(lambda: fpmd.got("config") and fpmd.got("config")[-1]["vips"])
+    configure(r1, "no holdfast")
+    assert eventually(lambda: not fpmd.got("config")[-1]["vips"])
+    assert not fpmd.got("config")[-1]["ranges"] and not fpmd.got("config")[-1]["members"]
 
 
 VALKEY = '"directory": {"valkey": {"host": "h", "port": 6379, %s}}'
