@@ -21,7 +21,8 @@ static inline struct nlmsghdr *build_header(struct netlink_build *b)
 
 static inline void build_bytes(struct netlink_build *b, const void *data, size_t size)
 {
-	memcpy(b->bytes + b->size, data, size);
+	if (size)
+		memcpy(b->bytes + b->size, data, size);
 	memset(b->bytes + b->size + size, 0, (4 - size % 4) % 4);
 	b->size += (size + 3) & ~(size_t)3;
 	build_header(b)->nlmsg_len = (uint32_t)(b->size - b->message);

@@ -15,6 +15,7 @@
 #define MARK_STR "Bits of the packet mark that are Holdfast's\n"
 #define FLOWS_STR "Flows through this host, whose path is recorded (director)\n"
 #define PINS_STR "Pins: per-flow policy routes\n"
+#define VRF_REFUSED_STR "Not supported: Holdfast serves the default VRF only\n"
 #define SECONDS_STR "Seconds\n"
 #define PORT_STR "UDP port\n"
 

@@ -194,6 +194,43 @@ DEFPY(clear_holdfast_pins, clear_holdfast_pins_cmd,
 	return ask_fpmd(vty, &question);
 }
 
+/* What is asked of another VRF is refused in words, not as a command that nobody knows. */
+static int refuse_vrf(struct vty *vty, const char *name)
+{
+	vty_out(vty,
+		"%% VRF %s: Holdfast serves the default VRF only, which is not named; remove `vrf %s`\n",
+		name, name);
+	return CMD_WARNING_CONFIG_FAILED;
+}
+
+DEFPY(holdfast_vrf, holdfast_vrf_cmd, "[no] holdfast vrf NAME$name",
+      NO_STR HOLDFAST_STR VRF_REFUSED_STR "Name of the VRF\n")
+{
+	return refuse_vrf(vty, name);
+}
+
+DEFPY(holdfast_line_vrf, holdfast_line_vrf_cmd,
+      "[no] <prefix <A.B.C.D/M|X:X::X:X/M>|member-range <A.B.C.D/M|X:X::X:X/M>"
+      "|local-member <A.B.C.D|X:X::X:X>> vrf NAME$name",
+      NO_STR "A VIP: an anycast address whose sessions are kept\n"
+	     "The address, with /32\n"
+	     "The address, with /128\n"
+	     "A host route inside says that there is a member\n"
+	     "Prefix of the members' own addresses\n"
+	     "Prefix of the members' own addresses\n"
+	     "This host's own address, one of each family\n"
+	     "Address inside a member range\n"
+	     "Address inside a member range\n" VRF_REFUSED_STR "Name of the VRF\n")
+{
+	return refuse_vrf(vty, name);
+}
+
+DEFPY(show_holdfast_vrf, show_holdfast_vrf_cmd, "show holdfast vrf NAME$name",
+      SHOW_STR HOLDFAST_STR VRF_REFUSED_STR "Name of the VRF\n")
+{
+	return refuse_vrf(vty, name);
+}
+
 bool holdfast_vty_write_debug(struct vty *vty)
 {
 	uint32_t all = 0;
@@ -227,5 +264,8 @@ void holdfast_vty_init(void)
 	install_element(VIEW_NODE, &show_holdfast_cmd);
 	install_element(VIEW_NODE, &show_holdfast_flow_cmd);
 	install_element(ENABLE_NODE, &clear_holdfast_pins_cmd);
+	install_element(VIEW_NODE, &show_holdfast_vrf_cmd);
+	install_element(CONFIG_NODE, &holdfast_vrf_cmd);
+	install_element(HOLDFAST_NODE, &holdfast_line_vrf_cmd);
 	hook_register(zebra_debug_show_debugging, show_debugging);
 }
