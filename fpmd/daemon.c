@@ -532,6 +532,7 @@ int daemon_open(struct event_base *base, const char *socket_path, int bpf_direct
 		daemon_close(d, KERNEL_KEEP_ALL);
 		return -1;
 	}
+	log_set_listener(debug_tell, d);
 	*out = d;
 	return 0;
 }
@@ -539,6 +540,7 @@ int daemon_open(struct event_base *base, const char *socket_path, int bpf_direct
 void daemon_close(struct daemon *d, enum kernel_keep keep)
 {
 	stop(d, keep);
+	log_set_listener(NULL, NULL);
 	fpm_server_close(d->fpm);
 	stock_close(d);
 	routes_clear(&d->routes);

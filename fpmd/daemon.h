@@ -190,6 +190,13 @@ struct daemon {
 	struct flow_question *flow_questions;
 	size_t flow_question_count;
 
+	/* What zebra was told of `debug holdfast` (debug_tell.c). */
+	struct {
+		uint64_t second_ms; /* when this second began */
+		unsigned int told;  /* in it */
+		uint64_t left_out;
+	} debug_lines;
+
 	struct event *tick_timer;
 	uint64_t slow_tick_ms;
 	char problems[PROBLEM_COUNT][ERROR_TEXT_SIZE];
@@ -319,6 +326,9 @@ void pinning_tick(struct daemon *d);
 
 /* show.c: the text of a show command, to be freed. NULL: no memory. */
 char *show_render(struct daemon *d, Holdfast__ShowRequest__Topic topic, bool json);
+
+/* debug_tell.c: a line of the log for zebra; see log_set_listener(). */
+void debug_tell(void *d, const char *line);
 
 /* clear_pins.c: answers `clear holdfast pins`. */
 void clear_pins(struct daemon *d, const Holdfast__ShowRequest *request);

@@ -18,6 +18,7 @@
 
 /* A reader that lets more than this pile up is cut off. */
 #define OUTPUT_MAX ((size_t)256 << 20)
+#define LOG_OUTPUT_MAX ((size_t)1 << 20) /* the log waits for nobody */
 #define SHOW_PART 32768
 #define PEERS_MAX 16
 #define QUESTIONS_MAX 64
@@ -326,6 +327,22 @@ void fpm_server_status(struct fpm_server *server, char **problems, size_t count)
 	for (size_t i = 0; i < PEERS_MAX; i++)
 		if (!server->peers[i].netlink)
 			send_frame(&server->peers[i], &frame);
+}
+
+bool fpm_server_log(struct fpm_server *server, const char *line)
+{
+	Holdfast__Log log = HOLDFAST__LOG__INIT;
+	Holdfast__Frame frame = HOLDFAST__FRAME__INIT;
+	struct peer *zebra = server->zebra;
+
+	if (!zebra || !zebra->stream ||
+	    evbuffer_get_length(bufferevent_get_output(zebra->stream)) > LOG_OUTPUT_MAX)
+		return false;
+	log.line = (char *)line;
+	frame.body_case = HOLDFAST__FRAME__BODY_LOG;
+	frame.log = &log;
+	send_frame(zebra, &frame);
+	return true;
 }
 
 void fpm_server_netlink_close(struct fpm_server *server)

@@ -64,4 +64,7 @@ void fpm_server_show_reply(struct fpm_server *server, uint32_t id, const char *t
 /* Tells all on the unix socket what stops fpmd from working; *problems* are *count* lines. */
 void fpm_server_status(struct fpm_server *server, char **problems, size_t count);
 
+/* Tells zebra's module a line of the log. False: it is not there, or does not read. */
+bool fpm_server_log(struct fpm_server *server, const char *line);
+
 #endif

@@ -8,6 +8,8 @@
 
 static bool foreground = true;
 static uint32_t debug_topics;
+static void (*debug_listener)(void *arg, const char *line);
+static void *debug_listener_arg;
 
 void log_open(bool to_stderr)
 {
@@ -19,6 +21,12 @@ void log_open(bool to_stderr)
 void log_set_debug(uint32_t topics)
 {
 	debug_topics = topics;
+}
+
+void log_set_listener(void (*listener)(void *arg, const char *line), void *arg)
+{
+	debug_listener = listener;
+	debug_listener_arg = arg;
 }
 
 bool log_debugs(enum log_topic topic)
@@ -39,6 +47,8 @@ static void write_line(int priority, const char *format, va_list args)
 	struct tm broken_down;
 
 	vsnprintf(line, sizeof(line), format, args);
+	if (priority == LOG_DEBUG && debug_listener)
+		debug_listener(debug_listener_arg, line);
 	if (!foreground) {
 		syslog(priority, "%s", line);
 		return;

@@ -20,6 +20,8 @@ enum log_topic {
 void log_open(bool to_stderr);
 void log_set_debug(uint32_t topics);
 bool log_debugs(enum log_topic topic);
+/* Gets what log_debug() writes, too. NULL: nobody does. */
+void log_set_listener(void (*listener)(void *arg, const char *line), void *arg);
 
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -73,6 +73,8 @@ static char reply[4 << 20];
 static size_t reply_size;
 static bool reply_complete;
 char status_text[4096]; /* the problems of the last one, a line each */
+unsigned int log_lines;
+char log_line[256];
 static unsigned int statuses;
 static uint8_t received[256 << 10];
 static size_t received_size;
@@ -90,6 +92,9 @@ static void take(const struct frame *frame)
 			strcat(status_text, message->status->problems[i]);
 			strcat(status_text, "\n");
 		}
+	} else if (message->body_case == HOLDFAST__FRAME__BODY_LOG) {
+		log_lines++;
+		snprintf(log_line, sizeof(log_line), "%s", message->log->line);
 	} else {
 		size_t size = strlen(message->show_reply->text);
 

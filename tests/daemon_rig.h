@@ -26,6 +26,8 @@ extern struct daemon *d;
 extern char path[64];	       /* of fpmd's socket */
 extern int zebra;	       /* zebra's end of it */
 extern char status_text[4096]; /* the problems of the last status, a line each */
+extern unsigned int log_lines; /* how many were told, and the last of them */
+extern char log_line[256];
 
 /* begin_running: with two members, OWNER_1 and OWNER_2, and no more to come. */
 void begin(void);

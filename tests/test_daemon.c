@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The whole daemon: its configuration. */
+#include "fpmd/log.h"
 #include "tests/daemon_rig.h"
 
 START_TEST(it_runs_when_the_configuration_is_complete)
@@ -358,8 +359,41 @@ START_TEST(a_kernel_that_cannot_be_put_right_is_told)
 }
 END_TEST
 
-UNIT_MAIN("daemon", it_runs_when_the_configuration_is_complete,
-	  a_kernel_that_cannot_be_put_right_is_told,
+START_TEST(debug_lines_are_told_to_zebra_but_not_a_flood)
+{
+	begin_running();
+	log_debug(TOPIC_STRAYS, "nobody wants it");
+	run();
+	zebra_read();
+	ck_assert_uint_eq(log_lines, 0);
+	config.debug = TOPIC_STRAYS;
+	config_send();
+	log_debug(TOPIC_STRAYS, "strays: %d", 1);
+	log_debug(TOPIC_KERNEL, "not this one");
+	log_info("nor this one");
+	run();
+	zebra_read();
+	ck_assert_uint_eq(log_lines, 1);
+	ck_assert_str_eq(log_line, "strays: 1");
+	pass(1100);
+	for (int i = 0; i < 300; i++)
+		log_debug(TOPIC_STRAYS, "strays: %d", i);
+	run();
+	zebra_read();
+	ck_assert_uint_eq(log_lines, 1 + 200);
+	ck_assert_str_eq(log_line, "strays: 199");
+	pass(1100);
+	log_debug(TOPIC_STRAYS, "strays: on");
+	run();
+	zebra_read();
+	ck_assert_uint_eq(log_lines, 1 + 200 + 2);
+	ck_assert_str_eq(log_line, "strays: on");
+	end();
+}
+END_TEST
+
+UNIT_MAIN("daemon", debug_lines_are_told_to_zebra_but_not_a_flood,
+	  it_runs_when_the_configuration_is_complete, a_kernel_that_cannot_be_put_right_is_told,
 	  hostile_configuration_is_refused_and_the_last_one_stays,
 	  a_problem_is_tried_again_until_it_is_solved,
 	  an_empty_configuration_ends_the_problems_of_the_last,

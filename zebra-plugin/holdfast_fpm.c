@@ -160,6 +160,9 @@ static int message_handle(const struct frame *frame)
 	case HOLDFAST__FRAME__BODY_STATUS:
 		problems_set(message->status);
 		break;
+	case HOLDFAST__FRAME__BODY_LOG:
+		zlog_debug("Holdfast: fpmd: %s", message->log->line);
+		break;
 	default:
 		holdfast_count(COUNT_FRAMES_UNEXPECTED, 1);
 		break;
