@@ -187,6 +187,34 @@ def test_only_what_differs_from_the_defaults_is_shown(r1):
     assert running(r1) == ""
 
 
+def helped(r1, *lines):
+    """What `?` behind the last line offers: {word: help}."""
+    text = r1.run("printf '%s ?\\n' | LD_PRELOAD=%s vtysh 2>&1" % ("\\n".join(lines), CONFTEST.VTYSH))
+    begin = text.rindex("# " + lines[-1] + " \n  ") + len("# " + lines[-1] + " \n")
+    offered = re.findall(r"^  (\S+)(?: +(\S.*?))? *$", text[begin:].split("\n" + "r1", 1)[0], re.MULTILINE)
+    return dict(offered)
+
+
+def test_each_word_is_offered_with_its_help(r1):
+    enter(r1, BLOCK)
+    offered = {"show holdfast": {"<cr>", "counters", "directory", "flow", "json", "members", "paths", "pins", "sessions"},
+               "show holdfast flow": {"A.B.C.D", "X:X::X:X"}, "show holdfast flow 1.1.1.1": {"(0-65535)"},
+               "show holdfast flow 1.1.1.1 1 2.2.2.2 2": {"<cr>", "json"}, "clear holdfast": {"pins"},
+               "clear holdfast pins": {"<cr>", "all", "flow", "json", "owner"}, "clear holdfast pins owner": {"A.B.C.D", "X:X::X:X"},
+               "debug holdfast": {"<cr>", "directory", "fpm", "kernel", "members", "paths", "sessions", "strays"},
+               "no debug holdfast": {"<cr>", "directory", "fpm", "kernel", "members", "paths", "sessions", "strays"},
+               "generate holdfast key-file": {"PATH"}}
+    for line, words in offered.items():
+        help_of = helped(r1, line)
+        assert set(help_of) == words, (line, help_of)
+        assert all(text for word, text in help_of.items() if word != "<cr>"), (line, help_of)
+    words = {"directory", "drain", "flows", "local-member", "mark", "member-range", "pins", "prefix", "queue", "role", "tunnel"}
+    for line in ("no", "directory", "directory engine valkey 10.0.0.7 6379", "mark", "flows", "pins", "role", "tunnel port 1"):
+        help_of = helped(r1, "configure", "holdfast", line)
+        assert help_of and all(text for word, text in help_of.items() if word != "<cr>"), (line, help_of)
+        assert line != "no" or words <= set(help_of), help_of
+
+
 def test_every_line_has_a_no_form(r1):
     enter(r1, ALL)
     lines = [line.strip() for line in ALL.splitlines()[1:]]

@@ -119,6 +119,29 @@ def paths(r1):
     return [path for path in shown(r1).get("paths", []) if path["state"] == "in-use"]
 
 
+def keys(value):
+    """All keys of an answer, but the names of counters."""
+    if isinstance(value, list):
+        return {key for one in value for key in keys(one)}
+    if not isinstance(value, dict):
+        return set()
+    return set(value) | {key for name, one in value.items() if name != "counters" for key in keys(one)}
+
+
+def documented(r1, flow):
+    """Each key of each topic is in that topic's section of doc/show.md. *flow*: that is asked for."""
+    text = open(os.path.join(CONFTEST.TOP, "doc/show.md")).read()
+    sections = dict(section.split("\n", 1) for section in text.split("\n## ")[1:])
+    general = set(re.findall("`([A-Za-z0-9]+)`", text.split("\n## ")[0]))
+    for topic in ("", "members", "pins", "sessions", "directory", "counters", "paths", "flow"):
+        command = ("show holdfast " + topic).strip()
+        answer = json.loads(vtysh(r1, command + (" " + flow if topic == "flow" else "") + " json"))
+        if topic == "counters":
+            answer = {key: {} for key in answer}
+        missing = keys(answer) - general - set(re.findall("`([A-Za-z0-9]+)`", sections[command]))
+        assert not missing, (command, missing)
+
+
 def flows(r1):
     return {path["interface"]: path["flows"] for path in shown(r1).get("paths", [])}
 
@@ -213,6 +236,10 @@ def test_a_flow_is_explained(routers):
         assert vtysh(r1, "show holdfast flow " + question) == "% " + error + "\n"
         assert json.loads(vtysh(r1, "show holdfast flow %s json" % question)) == {"error": error}
     assert "Unknown command" in r1.run("LD_PRELOAD=%s vtysh -c 'show holdfast flow 10.9.0.2 1 x 80' 2>&1" % CONFTEST.VTYSH)
+
+
+def test_the_keys_are_documented(routers):
+    documented(routers["r1"], "10.9.0.2 1 192.0.2.80 80")
 
 
 def test_a_prefix_of_its_own_beside(routers):

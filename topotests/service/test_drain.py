@@ -20,7 +20,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(HERE), "cli"))
 CONFTEST = sys.modules["conftest"]
 
 from test_cli import configure, enter, eventually, running, vtysh  # noqa: E402
-from test_director import CLIENT, SERVER, SESSIONS, VIP, all_go_on, alive, end, start_fpmd, start_python  # noqa: E402
+from test_director import CLIENT, SERVER, SESSIONS, VIP, all_go_on, alive, documented, end, start_fpmd, start_python  # noqa: E402
 
 BLOCK = """holdfast
  prefix 192.0.2.80/32
@@ -100,6 +100,15 @@ def test_a_session_is_explained(routers):
     assert told["socket"] == {"state": "none", "published": False} and told["goes"] in ("dropped", "reset"), told
 
 
+def test_terminal_monitor_shows_what_debug_says(routers):
+    r1, c1 = routers["r1"], routers["c1"]
+    vtysh(r1, "debug holdfast sessions")
+    c1.run("(sleep 1; python3 -c 'import socket; socket.create_connection((\"192.0.2.80\", 80))') >/dev/null 2>&1 </dev/null &")
+    shown = r1.run("(echo 'terminal monitor'; sleep 3) | LD_PRELOAD=%s vtysh 2>&1" % CONFTEST.VTYSH)
+    vtysh(r1, "no debug holdfast")
+    assert re.search(r"zebra: .*Holdfast: fpmd: sessions: 10\.9\.0\.2:\d+ > 192\.0\.2\.80:80 begins", shown), shown
+
+
 def test_the_address_goes_and_comes_back(routers):
     r1, c1 = routers["r1"], routers["c1"]
     whole = addresses(r1)
@@ -107,6 +116,7 @@ def test_the_address_goes_and_comes_back(routers):
     assert eventually(lambda: not is_there(r1)), addresses(r1)
     assert kernel_knows(r1) and all_go_on(c1)
     text = vtysh(r1, "show holdfast")
+    documented(r1, "10.9.0.2 1 192.0.2.80 80")
     assert re.search(r"^  draining for [\d.]+m?s: %d sessions are left, the oldest known for [\d.]+m?s\n"
                      r"    by age: %d under 1 min, 0 under 10 min, 0 under 1 h, 0 under 1 day, 0 older\n"
                      r"    away until `no drain`: 192.0.2.80/32 dev lo .*\n" % (SESSIONS, SESSIONS), text,
