@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A module of zebra, for tests alone: the command `test-rpc XPATH [NAME VALUE]` of zebra's own
+ * A module of zebra, for tests alone: the command `test-rpc XPATH [NAME VALUE]...` of zebra's own
  * terminal calls an RPC of the northbound, which FRR gives no command for.
  */
 #include "zebra-plugin/compat.h"
@@ -11,19 +11,32 @@
 #include "lib/module.h"
 #include "lib/northbound_cli.h"
 
-DEFUN(test_rpc, test_rpc_cmd, "test-rpc WORD [WORD WORD]",
+#define INPUTS_MAX 4
+
+DEFUN(test_rpc, test_rpc_cmd, "test-rpc WORD",
+      "Call an RPC\n"
+      "Its path\n")
+{
+	const char *names[INPUTS_MAX], *values[INPUTS_MAX];
+	size_t count = 0;
+	int i;
+
+	for (i = 2; i + 1 < argc && count < INPUTS_MAX; i += 2, count++) {
+		names[count] = argv[i]->arg;
+		values[count] = argv[i + 1]->arg;
+	}
+	return holdfast_cli_rpc(vty, argv[1]->arg, names, values, count);
+}
+
+ALIAS(test_rpc, test_rpc_inputs_cmd, "test-rpc WORD LINE...",
       "Call an RPC\n"
       "Its path\n"
-      "One of its inputs\n"
-      "The value\n")
-{
-	return holdfast_cli_rpc(vty, argv[1]->arg, argc > 2 ? argv[2]->arg : NULL,
-				argc > 2 ? argv[3]->arg : NULL);
-}
+      "Names and values of its inputs\n")
 
 static int late_init(holdfast_loop *loop)
 {
 	install_element(ENABLE_NODE, &test_rpc_cmd);
+	install_element(ENABLE_NODE, &test_rpc_inputs_cmd);
 	return 0;
 }
 

@@ -16,7 +16,8 @@ import struct
 import sys
 import time
 
-TOPICS = ["summary", "members", "pins", "sessions", "directory", "counters", "paths"]
+TOPICS = ["summary", "members", "pins", "sessions", "directory", "counters", "paths", "flow",
+          "clear-pins"]
 STATE = 20  # what the northbound asks for every few seconds
 
 
@@ -117,8 +118,13 @@ def decode(payload):
         show = dict(fields(body))
         if show.get(2) == STATE:
             return {"state": show[1]}
-        return {"show": {"id": show.get(1, 0), "topic": TOPICS[show.get(2, 0)],
-                         "json": bool(show.get(3, 0))}}
+        told = {"id": show.get(1, 0), "topic": TOPICS[show.get(2, 0)], "json": bool(show.get(3, 0))}
+        if 4 in show:
+            flow = dict(fields(show[4]))
+            told["flow"] = [address(flow[1]), flow[2], address(flow[3]), flow[4]]
+        if 5 in show:
+            told["owner"] = address(show[5])
+        return {"show": told}
     return {"unexpected": number}
 
 

@@ -42,18 +42,20 @@ static inline const char *holdfast_rpc_input(const struct nb_cb_rpc_args *args, 
 	return data ? data->value : NULL;
 }
 
-/* Calls an RPC with one input, or none (NULL). */
-static inline int holdfast_cli_rpc(struct vty *vty, const char *xpath, const char *name,
-				   const char *value)
+/* Calls an RPC with so many inputs. */
+static inline int holdfast_cli_rpc(struct vty *vty, const char *xpath, const char *const names[],
+				   const char *const values[], size_t count)
 {
 	struct list *input = list_new();
 	char path[XPATH_MAXLEN];
+	size_t i;
 	int result;
 
 	input->del = (void (*)(void *))yang_data_free;
-	snprintf(path, sizeof(path), "%s/input/%s", xpath, name ? name : "");
-	if (name)
-		listnode_add(input, yang_data_new(path, value));
+	for (i = 0; i < count; i++) {
+		snprintf(path, sizeof(path), "%s/input/%s", xpath, names[i]);
+		listnode_add(input, yang_data_new(path, values[i]));
+	}
 	result = nb_cli_rpc(vty, xpath, input, NULL);
 	list_delete(&input);
 	return result;
@@ -83,11 +85,13 @@ static inline const char *holdfast_rpc_input(const struct nb_cb_rpc_args *args, 
 	return node ? lyd_get_value(node) : NULL;
 }
 
-static inline int holdfast_cli_rpc(struct vty *vty, const char *xpath, const char *name,
-				   const char *value)
+static inline int holdfast_cli_rpc(struct vty *vty, const char *xpath, const char *const names[],
+				   const char *const values[], size_t count)
 {
-	if (name)
-		nb_cli_rpc_enqueue(vty, name, value);
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		nb_cli_rpc_enqueue(vty, names[i], values[i]);
 	return nb_cli_rpc(vty, xpath, NULL);
 }
 #endif

@@ -70,6 +70,10 @@ static const struct frr_yang_module_info info = {
 			.cbs = {.rpc = holdfast_nb_rpc_undrain},
 		},
 		{
+			.xpath = "/frr-holdfast:clear-pins",
+			.cbs = {.rpc = holdfast_nb_rpc_clear_pins},
+		},
+		{
 			.xpath = NULL,
 		},
 	}

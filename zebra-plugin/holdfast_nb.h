@@ -51,6 +51,7 @@ HOLDFAST_NB_STATE_LIST(counter);
 /* holdfast_nb_rpcs.c */
 int holdfast_nb_rpc_drain(struct nb_cb_rpc_args *args);
 int holdfast_nb_rpc_undrain(struct nb_cb_rpc_args *args);
+int holdfast_nb_rpc_clear_pins(struct nb_cb_rpc_args *args);
 
 /* holdfast_cli.c */
 void holdfast_cli_show(struct vty *vty, const struct lyd_node *dnode, bool show_defaults);

@@ -275,6 +275,25 @@ def test_an_rpc_drains_and_one_ends_it(r1, peer):
     assert eventually(lambda: "drain" not in fpmd.got("config")[-1])
 
 
+def test_an_rpc_clears_pins(r1, peer):
+    assert "fpmd is not connected" in rpc(r1, "clear-pins")
+    fpmd = peer()
+    enter(r1, BLOCK)
+    assert eventually(lambda: fpmd.got("replay-end"))
+    flow = ("flow/client 198.51.100.7", "flow/client-port 4000", "flow/vip 192.0.2.80", "flow/vip-port 80")
+    for bad in (("owner 10.255.0",), flow[:3], flow[1:], ("owner 10.255.0.4",) + flow[:3]):
+        assert "give no input, or owner, or flow with" in rpc(r1, "clear-pins", *bad), bad
+    assert not [show for show in fpmd.got("show") if show["topic"] == "clear-pins"]
+    assert [rpc(r1, "clear-pins"), rpc(r1, "clear-pins", "owner 10.255.0.4"), rpc(r1, "clear-pins", *flow)] == [""] * 3
+    clears = lambda: [show for show in fpmd.got("show") if show["topic"] == "clear-pins"]  # noqa: E731
+    assert eventually(lambda: len(clears()) == 3), clears()
+    asked = {"id": 0, "topic": "clear-pins", "json": False}
+    assert clears() == [asked, {**asked, "owner": "10.255.0.4"},
+                        {**asked, "flow": ["198.51.100.7", 4000, "192.0.2.80", 80]}]
+    # The answers that nobody waits for leave the connection as it is.
+    assert vtysh(r1, "show holdfast pins") == "peer: pins\n"
+
+
 def test_what_is_removed_is_told(r1, peer):
     fpmd = peer()
     enter(r1, BLOCK)
