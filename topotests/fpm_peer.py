@@ -160,8 +160,9 @@ def answer_state(ident, mode, state):
         return b""
     with open(state) as file:
         text = file.read()
-    half = len(text) // 2
-    return reply(ident, text[:half], False) + reply(ident, text[half:], True)
+    size = max(1, min(len(text) // 2, 30000))
+    parts = [text[i:i + size] for i in range(0, len(text), size)]
+    return b"".join(reply(ident, part, False) for part in parts) + reply(ident, "", True)
 
 
 def tell(message):
