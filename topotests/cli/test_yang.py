@@ -15,8 +15,8 @@ HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path.insert(0, HERE)
 CONFTEST = sys.modules["conftest"]
 
-from test_cli import (ALL, BLOCK, block, configure, enter, eventually, fresh, peer, r1,  # noqa: E402,F401
-                      running, vtysh)
+from test_cli import (ALL, BLOCK, FRR_VERSION, block, configure, enter, eventually, fresh, peer, r1,  # noqa: E402,F401
+                      running, vtysh, without_chatter)
 
 MORE_OPTIONS = " -M " + os.path.join(CONFTEST.BUILD, "tests/.libs/rpc_caller.so")
 # Says one command after the other to zebra, as vtysh does, and prints what zebra answers.
@@ -40,7 +40,7 @@ def load_file(router, text):
     with open(path, "w") as file:
         file.write(text)
     try:
-        return vtysh(router, options="-f " + path)
+        return without_chatter(vtysh(router, options="-f " + path))
     finally:
         os.unlink(path)
 
@@ -52,7 +52,8 @@ def test_a_bad_line_refuses_the_whole_transaction(r1, peer):
     before = len(fpmd.got("config"))
     said = load_file(r1, "holdfast\n prefix 192.0.2.81/32\n mark stray-bit 3\n pins max 5\nexit\n")
     assert "Error description: stray-bit 0x00000003 is not one bit\n" in said
-    assert "-  prefix 192.0.2.81/32\n" in said and "-  pins max 5\n" in said
+    if FRR_VERSION < (10, 0):
+        assert "-  prefix 192.0.2.81/32\n" in said and "-  pins max 5\n" in said
     assert running(r1) == BLOCK
     # Nothing is left of it: what comes next is taken for itself.
     assert block(r1, "pins max 7") == ""
@@ -83,7 +84,7 @@ def test_the_configuration_as_data(r1, peer):
     assert configuration(r1) is None
     enter(r1, ALL)
     data = configuration(r1)
-    assert data["prefix"] == ["192.0.2.80/32", "2001:db8::80/128"]
+    assert sorted(data["prefix"]) == ["192.0.2.80/32", "2001:db8::80/128"]
     assert data["local-member"] == {"ipv4": "10.255.0.3"}
     assert data["mark"] == {"owner-mask": "0xff000000", "stray-bit": "0x00000001",
                             "tunnel-bit": "0x00000002", "path-mask": "0x00ff0000"}
@@ -200,7 +201,8 @@ def state_file():
 
 
 def test_operational_data_are_what_fpmd_told(r1, peer, state_file):
-    assert json.loads(vtysh(r1, "show yang operational-data /frr-holdfast:holdfast zebra")) == {}
+    shown = json.loads(vtysh(r1, "show yang operational-data /frr-holdfast:holdfast zebra"))
+    assert shown in ({}, {"frr-holdfast:holdfast": {"state": {"connected": False}}})
     peer("--state %s --problem 'no CAP_BPF: start fpmd as root'" % state_file)
     enter(r1, "holdfast\n prefix 192.0.2.80/32\n")
     assert eventually(lambda: "summary" in operational(r1), 8)
@@ -230,7 +232,7 @@ def test_operational_data_are_what_fpmd_told(r1, peer, state_file):
 def test_operational_data_say_how_old_they_are(r1, peer, state_file):
     fpmd = peer("--state " + state_file)
     enter(r1, BLOCK)
-    assert eventually(lambda: operational(r1)["connected"] and int(operational(r1)["age"]) < 1000, 8)
+    assert eventually(lambda: operational(r1)["connected"] and int(operational(r1).get("age", 1000)) < 1000, 8)
     r1.run("kill " + fpmd.pid)
     assert eventually(lambda: not operational(r1)["connected"])
     assert eventually(lambda: int(operational(r1)["age"]) > 2000)
@@ -308,7 +310,7 @@ DATA = [
     ('"prefix": ["192.0.2.80/32", "2001:db8::80/128"], "member-range": ["10.255.0.0/24"]', ""),
     ('"prefix": ["192.0.2.80/31"]', "a VIP is a host prefix: /32 or /128"),
     ('"prefix": ["2001:db8::/32"]', "a VIP is a host prefix: /32 or /128"),
-    ('"local-member": {"ipv4": "2001:db8::3"}', "Unsatisfied pattern"),
+    ('"local-member": {"ipv4": "2001:db8::3"}', '"2001:db8::3"'),
     ('"directory": {"key-file": "holdfast.key"}', "Unsatisfied pattern"),
     ('"directory": {"valkey": {"host": "h"}}', "Mandatory node \"port\""),
     (VALKEY % '"user": "u"', "add password-file"),

@@ -1,0 +1,209 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+Installs what was built, into the system it runs in, and uses it as README.md says: with FRR's own start script,
+vtysh and frr-reload. Then removes it and looks whether FRR's files are as they were. Only for a system that is thrown
+away afterwards, as tools/matrix makes them, in a network namespace of its own.
+
+    topotests/package/installed.py [DIRECTORY]
+
+DIRECTORY holds what was built for other versions of FRR, one directory each. Prints a line `RESULT COLUMN: yes` for each
+part that worked.
+"""
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+FRRINIT = "/usr/lib/frr/frrinit.sh"
+ZEBRA = "/usr/lib/frr/zebra"
+RUN = pathlib.Path("/run/frr")
+DAEMONS = pathlib.Path("/etc/frr/daemons")
+VERSION = tuple(map(int, re.search(r"version (\d+)\.(\d+)", subprocess.run(
+    [ZEBRA, "--version"], stdout=subprocess.PIPE, text=True, check=True).stdout).groups()))
+LINES = ("prefix 192.0.2.80/32", "member-range 10.255.0.0/24", "local-member 10.255.0.3",
+         "directory key-file /etc/frr/holdfast.key")
+BLOCK = "holdfast\n %s\n" % "\n ".join(LINES)
+BUILT = ("zebra-plugin/.libs/zebra_holdfast.so", "zebra-plugin/.libs/zebra_holdfast_core.so",
+         "vtysh/.libs/holdfast_vtysh.so")
+
+
+def run(command, check=True):
+    """Runs a line of shell and returns all that it prints. Daemons that it starts get descriptors of their own."""
+    out = "/tmp/installed.out"
+    status = subprocess.run("%s </dev/null >%s 2>&1" % (command, out), shell=True, check=False, timeout=120).returncode
+    text = pathlib.Path(out).read_text(errors="replace")
+    print("$ %s\n%s" % (command, text), flush=True)
+    assert not check or status == 0, "%s: exit status %d\n%s" % (command, status, text)
+    return text
+
+
+def vtysh(*commands, check=True):
+    return run("vtysh " + " ".join("-c '%s'" % command for command in commands), check)
+
+
+def eventually(check, seconds=20):
+    end = time.monotonic() + seconds
+    while True:
+        found = check()
+        if found or time.monotonic() > end:
+            return found
+        time.sleep(0.2)
+
+
+def pid(daemon):
+    return int((RUN / (daemon + ".pid")).read_text())
+
+
+def daemons_up():
+    return all((RUN / (daemon + ".vty")).exists() for daemon in ("zebra", "bgpd", "watchfrr"))
+
+
+def answers(*wanted):
+    """Whether `show holdfast` answers with all of these."""
+    shown = vtysh("show holdfast", check=False)
+    return all(text in shown for text in wanted)
+
+
+def files_of_frr():
+    """{path: content's sum} of all files of FRR's packages but the configuration, and what dpkg says of them."""
+    listed = run("dpkg -L frr frr-pythontools").splitlines()
+    files = [path for path in listed if os.path.isfile(path) and not path.startswith("/etc/")]
+    return run("sha256sum %s" % " ".join(sorted(set(files)))) + run("dpkg -V frr frr-pythontools", False) + run(
+        "dpkg-divert --list '*frr*'; dpkg-divert --list '*vtysh*'")
+
+
+def install():
+    run("make install")
+    run("holdfast-vtysh enable")
+    run("(umask 077; echo \"1 $(openssl rand -hex 32)\" >/root/holdfast.key)")
+    run("install -o frr -g frr -m 600 /root/holdfast.key /etc/frr/holdfast.key")
+    text = DAEMONS.read_text()
+    text = re.sub('^zebra_options="', '&-M zebra_holdfast -r -K 60 '.replace("&", 'zebra_options="'), text, flags=re.M)
+    DAEMONS.write_text(text.replace("bgpd=no", "bgpd=yes"))
+    run("ip addr add 192.0.2.80/32 dev lo; ip addr add 10.255.0.3/32 dev lo")
+
+
+def start_fpmd():
+    run("fpmd --user frr --socket /run/frr/fpmd.sock >/var/log/fpmd.log 2>&1 & echo $! >/run/fpmd.pid")
+
+
+def load():
+    start_fpmd()
+    run(FRRINIT + " start")
+    assert eventually(daemons_up)
+    shown = vtysh("show modules")
+    assert re.search(r"^ *zebra_holdfast ", shown, re.MULTILINE) and "NOT ACTIVE" not in shown, shown
+    vtysh("configure", "holdfast", *LINES)
+    assert eventually(lambda: answers("running", "192.0.2.80"))
+
+
+def write_and_boot():
+    vtysh("configure", "ip route 198.51.100.0/24 blackhole", "debug holdfast strays")
+    assert "[OK]" in vtysh("write")
+    saved = pathlib.Path("/etc/frr/frr.conf").read_text()
+    assert BLOCK in saved and "debug holdfast strays\n" in saved, saved
+    run("vtysh -C")
+    run(FRRINIT + " restart")
+    assert eventually(daemons_up)
+    result = "yes"
+    if VERSION >= (10, 6) and not eventually(lambda: BLOCK in vtysh("show running-config"), 5):
+        # mgmtd's transaction at boot may drop the block: see doc/compat.md.
+        run("vtysh -b")
+        result = "yes, at the second vtysh -b"
+    assert eventually(lambda: answers("running", "192.0.2.80"))
+    shown = vtysh("show running-config")
+    assert BLOCK in shown and "debug holdfast strays\n" in shown and "198.51.100.0/24" in shown, shown
+    return result
+
+
+def reload():
+    before = {daemon: pid(daemon) for daemon in ("zebra", "bgpd")}
+    path = pathlib.Path("/etc/frr/frr.conf")
+    assert BLOCK in path.read_text()
+    path.write_text(path.read_text().replace(" local-member", " prefix 192.0.2.81/32\n local-member"))
+    run(FRRINIT + " reload")
+    wanted = BLOCK.replace(" member-range", " prefix 192.0.2.81/32\n member-range")
+    assert wanted in vtysh("show running-config")
+    assert {daemon: pid(daemon) for daemon in before} == before
+    vtysh("configure", "holdfast", "no prefix 192.0.2.81/32")
+    assert BLOCK in vtysh("show running-config")
+    vtysh("write")
+    run(FRRINIT + " reload")
+    assert BLOCK in vtysh("show running-config")
+    assert {daemon: pid(daemon) for daemon in before} == before
+
+
+def stop():
+    run(FRRINIT + " stop")
+    run("kill $(cat /run/fpmd.pid)")
+
+
+def zebra_with(module):
+    """What zebra says on standard error with a module, and its vty."""
+    for path in RUN.glob("zebra.*"):
+        path.unlink()
+    run("timeout 20 %s -M %s -f /dev/null -i /run/frr/zebra.pid >/tmp/zebra.err 2>&1 & true" % (ZEBRA, module))
+    try:
+        assert eventually(lambda: (RUN / "zebra.vty").exists()), pathlib.Path("/tmp/zebra.err").read_text()
+        shown = vtysh("show modules", "configure", "ip route 203.0.113.0/24 blackhole", check=False)
+        vtysh("show version")
+        os.kill(pid("zebra"), 0)
+    finally:
+        run("kill $(cat /run/frr/zebra.pid)", False)
+        time.sleep(0.5)
+    return pathlib.Path("/tmp/zebra.err").read_text(), shown
+
+
+def refuse(others):
+    """What was built for another version must not act, must not hurt, and must say why."""
+    running = re.search(r"version (\S+)", run(ZEBRA + " --version")).group(1)
+    count = 0
+    for other in sorted(pathlib.Path(others).iterdir()):
+        if (other / "zebra_holdfast.so").read_bytes() == pathlib.Path(BUILT[0]).read_bytes():
+            continue
+        count += 1
+        text, shown = zebra_with(other / "zebra_holdfast.so")
+        said = re.search(r"the module is not active: it was built for FRR (\S+), and this is FRR (\S+):", text)
+        assert said and said.group(2) == running and said.group(1) != running, text
+        assert "NOT ACTIVE" in shown, shown
+        # vtysh works on, without our commands.
+        run("LD_PRELOAD=%s /usr/bin/vtysh.frr -C -f /dev/null" % (other / "holdfast_vtysh.so"))
+        assert "no commands: they were built for FRR" in pathlib.Path("/tmp/installed.out").read_text()
+    lonely = pathlib.Path("/tmp/lonely")
+    lonely.mkdir()
+    run("cp %s %s" % (BUILT[0], lonely))
+    text, shown = zebra_with(lonely / "zebra_holdfast.so")
+    assert "the module is not active: " in text and "zebra_holdfast_core.so" in text, text
+    return "yes, of %d versions" % count if count else "yes"
+
+
+def remove(before):
+    run("holdfast-vtysh disable")
+    run("make uninstall")
+    assert files_of_frr() == before
+    left = run("find /usr /etc -name '*holdfast*' ! -name holdfast.key ! -path '/etc/apt/*'")
+    assert not left, left
+
+
+def main():
+    before = files_of_frr()
+
+    def passed(column, result="yes"):
+        print("RESULT %s: %s" % (column, result), flush=True)
+
+    install()
+    load()
+    passed("load")
+    passed("write, boot", write_and_boot())
+    reload()
+    passed("reload")
+    stop()
+    passed("refuse", refuse(sys.argv[1]) if len(sys.argv) > 1 else "yes")
+    remove(before)
+    passed("remove")
+
+
+main()
