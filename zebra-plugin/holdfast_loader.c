@@ -68,7 +68,7 @@ static int module_init(void)
 		stay_inactive("its own file is not found");
 		return 0;
 	}
-	strlcpy(own, found.dli_fname, sizeof(own));
+	snprintf(own, sizeof(own), "%s", found.dli_fname); /* strlcpy() is of newer C libraries */
 	snprintf(path, sizeof(path), "%s/zebra_holdfast_core.so", dirname(own));
 	handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	symbol = handle ? dlsym(handle, HOLDFAST_CORE_START) : NULL;

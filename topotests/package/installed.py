@@ -71,7 +71,8 @@ def files_of_frr():
     """{path: content's sum} of all files of FRR's packages but the configuration, and what dpkg says of them."""
     listed = run("dpkg -L frr frr-pythontools").splitlines()
     files = [path for path in listed if os.path.isfile(path) and not path.startswith("/etc/")]
-    return run("sha256sum %s" % " ".join(sorted(set(files)))) + run("dpkg -V frr frr-pythontools", False) + run(
+    return run("sha256sum %s" % " ".join(sorted(set(files)))) + run(
+        "dpkg -V frr frr-pythontools | grep -v " + r"' c /etc/'", False) + run(
         "dpkg-divert --list '*frr*'; dpkg-divert --list '*vtysh*'")
 
 
@@ -87,11 +88,11 @@ def install():
 
 
 def start_fpmd():
-    run("fpmd --user frr --socket /run/frr/fpmd.sock >/var/log/fpmd.log 2>&1 & echo $! >/run/fpmd.pid")
+    with open("/var/log/fpmd.log", "w") as log:
+        return subprocess.Popen(["fpmd", "--user", "frr"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
 
 def load():
-    start_fpmd()
     run(FRRINIT + " start")
     assert eventually(daemons_up)
     shown = vtysh("show modules")
@@ -134,11 +135,6 @@ def reload():
     run(FRRINIT + " reload")
     assert BLOCK in vtysh("show running-config")
     assert {daemon: pid(daemon) for daemon in before} == before
-
-
-def stop():
-    run(FRRINIT + " stop")
-    run("kill $(cat /run/fpmd.pid)")
 
 
 def zebra_with(module):
@@ -184,7 +180,7 @@ def remove(before):
     run("holdfast-vtysh disable")
     run("make uninstall")
     assert files_of_frr() == before
-    left = run("find /usr /etc -name '*holdfast*' ! -name holdfast.key ! -path '/etc/apt/*'")
+    left = run("find /usr /etc ! -type d -name '*holdfast*' ! -name holdfast.key ! -path '/etc/apt/*' ! -name holdfast-setup")
     assert not left, left
 
 
@@ -195,12 +191,15 @@ def main():
         print("RESULT %s: %s" % (column, result), flush=True)
 
     install()
+    fpmd = start_fpmd()
     load()
     passed("load")
     passed("write, boot", write_and_boot())
     reload()
     passed("reload")
-    stop()
+    run(FRRINIT + " stop")
+    fpmd.terminate()
+    assert fpmd.wait(20) == 0
     passed("refuse", refuse(sys.argv[1]) if len(sys.argv) > 1 else "yes")
     remove(before)
     passed("remove")
