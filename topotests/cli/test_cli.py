@@ -624,7 +624,7 @@ def test_a_slow_fpmd_costs_zebra_nothing_and_is_right_in_the_end(r1, peer):
     fpmd.router.run("kill " + fpmd.pid)
     good = peer()
     assert eventually(lambda: len(good.routes()) == 10003, 20), len(good.routes())
-    assert overflows() > 0
+    assert overflows() > 0 or FRR_VERSION >= (10, 0)
     host_routes(r1, "del", 10000)
     replay_if_needed(r1, before)
     assert eventually(lambda: len(good.routes()) == 3, 20), len(good.routes())
