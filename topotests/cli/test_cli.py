@@ -208,7 +208,8 @@ def helped(r1, *lines):
 
 def test_each_word_is_offered_with_its_help(r1):
     enter(r1, BLOCK)
-    offered = {"show holdfast": {"<cr>", "counters", "directory", "flow", "json", "members", "paths", "pins", "sessions"},
+    offered = {"show holdfast": {"<cr>", "counters", "directory", "flow", "json", "members", "paths", "pins", "sessions",
+                                 "vrf"},
                "show holdfast flow": {"A.B.C.D", "X:X::X:X"}, "show holdfast flow 1.1.1.1": {"(0-65535)"},
                "show holdfast flow 1.1.1.1 1 2.2.2.2 2": {"<cr>", "json"}, "clear holdfast": {"pins"},
                "clear holdfast pins": {"<cr>", "all", "flow", "json", "owner"}, "clear holdfast pins owner": {"A.B.C.D", "X:X::X:X"},
