@@ -482,6 +482,7 @@ static const struct fpm_handlers fpm_handlers = {
 	.route = on_route,
 	.replay_end = on_replay_end,
 	.show = on_show,
+	.netlink_admits = stock_admits,
 	.netlink_connected = stock_connected,
 	.netlink_frame = stock_frame,
 };

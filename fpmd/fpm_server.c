@@ -252,7 +252,15 @@ static void netlink_accepted(struct evconnlistener *listener, evutil_socket_t fd
 {
 	struct fpm_server *server = arg;
 	struct peer *last = netlink_peer(server);
+	struct sockaddr_storage own = {0};
+	socklen_t size = sizeof(own);
 
+	if (getsockname(fd, (struct sockaddr *)&own, &size) ||
+	    !server->handlers->netlink_admits(server->arg, from, (struct sockaddr *)&own)) {
+		server->counters.refused++;
+		close(fd);
+		return;
+	}
 	if (last) {
 		log_warn("fpm: a second zebra connected: it replaces the first");
 		peer_close(last);

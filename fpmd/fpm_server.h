@@ -22,7 +22,11 @@ struct fpm_handlers {
 	void (*route)(void *arg, const Holdfast__Route *route);
 	void (*replay_end)(void *arg);
 	void (*show)(void *arg, const Holdfast__ShowRequest *request);
-	/* Of dplane_fpm_nl; may be NULL if fpm_server_listen_netlink() is not called. */
+	/*
+	 * Of dplane_fpm_nl; may be NULL if fpm_server_listen_netlink() is not called. May *peer*
+	 * connect to *own*?
+	 */
+	bool (*netlink_admits)(void *arg, const struct sockaddr *peer, const struct sockaddr *own);
 	void (*netlink_connected)(void *arg);
 	void (*netlink_frame)(void *arg, const uint8_t *payload, size_t size);
 };
@@ -32,6 +36,7 @@ struct fpm_counters {
 	uint64_t frames;
 	uint64_t bad_frames;	   /* each ended a connection */
 	uint64_t unknown_messages; /* skipped */
+	uint64_t refused;	   /* connections to the TCP address, by netlink_admits() */
 };
 
 /*

@@ -302,6 +302,8 @@ static json_object *counters_json(struct daemon *d)
 	add_counter(fpm, "frames", "received", c->frames);
 	add_counter(fpm, "bad-frames", "each ended a connection", c->bad_frames);
 	add_counter(fpm, "unknown-messages", "skipped", c->unknown_messages);
+	add_counter(fpm, "refused", "connections of other users to the port of dplane_fpm_nl",
+		    c->refused);
 	json_object_object_add(root, "fpmd", own);
 	json_object_object_add(root, "fpm", fpm);
 	json_object_object_add(root, "directory", directory_counters_json(d));

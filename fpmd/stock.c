@@ -3,12 +3,16 @@
 
 #include <errno.h>
 #include <net/if.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "fpmd/config_file.h"
 #include "fpmd/daemon.h"
 #include "fpmd/log.h"
+
+#define FRR_USER "frr" /* of the distribution's packages */
 
 /* Returns the size, or -1. *text* gets a 0 at its end. */
 static int read_whole(const char *path, char text[CONFIG_FILE_SIZE_MAX + 1], struct error *error)
@@ -122,6 +126,47 @@ bool stock_refuses(struct daemon *d)
 			"of %.100s: start fpmd without --config, or zebra without the module",
 			d->stock.path);
 	return d->stock.path;
+}
+
+static bool set_end(const struct sockaddr *from, struct in6_addr *address, uint16_t *port)
+{
+	const struct sockaddr_in *ipv4 = (const struct sockaddr_in *)from;
+	const struct sockaddr_in6 *ipv6 = (const struct sockaddr_in6 *)from;
+
+	if (from->sa_family == AF_INET)
+		*address = address_from_ipv4(ipv4->sin_addr.s_addr);
+	else if (from->sa_family == AF_INET6)
+		*address = ipv6->sin6_addr;
+	else
+		return false;
+	*port = ntohs(from->sa_family == AF_INET ? ipv4->sin_port : ipv6->sin6_port);
+	return true;
+}
+
+static bool is_trusted(uid_t user)
+{
+	const struct passwd *frr = getpwnam(FRR_USER);
+
+	return user == 0 || user == geteuid() || (frr && user == frr->pw_uid);
+}
+
+bool stock_admits(void *arg, const struct sockaddr *peer, const struct sockaddr *own)
+{
+	struct flow flow = {.protocol = IPPROTO_TCP};
+	struct error error;
+	uid_t user;
+	int found;
+
+	if (!set_end(peer, &flow.vip, &flow.vip_port) ||
+	    !set_end(own, &flow.client, &flow.client_port))
+		return false;
+	found = kernel_peer_user(&flow, &user, &error);
+	if (found < 0)
+		log_warn("fpm: a connection is refused: %s", error.text);
+	else if (found && !is_trusted(user))
+		log_warn("fpm: a connection of user %u is refused: zebra runs as %s or root",
+			 (unsigned int)user, FRR_USER);
+	return found == 0 || (found > 0 && is_trusted(user));
 }
 
 void stock_connected(void *arg)

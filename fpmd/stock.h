@@ -7,6 +7,8 @@
 #ifndef HOLDFAST_STOCK_H
 #define HOLDFAST_STOCK_H
 
+#include <sys/socket.h>
+
 #include "fpm/holdfast.pb-c.h"
 #include "fpmd/error.h"
 #include "fpmd/netlink_routes.h"
@@ -50,7 +52,11 @@ void stock_reload(struct daemon *d);
 /* Does zebra's own module send what is not wanted here? Tells it as a problem, then. */
 bool stock_refuses(struct daemon *d);
 
-/* fpm_server's handlers: *d* is the daemon. */
+/*
+ * fpm_server's handlers: *d* is the daemon. Of this host itself only root, fpmd's own user and
+ * FRR's are admitted: others could tell false routes.
+ */
+bool stock_admits(void *d, const struct sockaddr *peer, const struct sockaddr *own);
 void stock_connected(void *d);
 void stock_frame(void *d, const uint8_t *payload, size_t size);
 

@@ -23,6 +23,8 @@ void kernel_mock_fail_open(const char *text);
 void kernel_mock_fail_owners(const char *text);
 void kernel_mock_fail_vips(const char *text);
 void kernel_mock_fail_pins(int status); /* of every change to come, e.g. -ENFILE */
+/* What kernel_peer_user() says: *result*, and *user* with 1. At first 1 and our own. */
+void kernel_mock_peer_user(int result, uid_t user);
 /* Of kernel_session_known(): a negative errno */
 void kernel_mock_fail_sessions(int status);
 

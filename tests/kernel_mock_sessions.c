@@ -3,6 +3,7 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/kernel_mock_world.h"
 
@@ -87,6 +88,27 @@ int kernel_session_state(struct kernel *kernel, const struct flow *flow)
 	int known = kernel_session_known(kernel, flow);
 
 	return known <= 0 ? known : known == 2 ? TCP_TIME_WAIT : TCP_ESTABLISHED;
+}
+
+static struct {
+	bool told;
+	int result;
+	uid_t user;
+} peer;
+
+void kernel_mock_peer_user(int result, uid_t user)
+{
+	peer.told = true;
+	peer.result = result;
+	peer.user = user;
+}
+
+int kernel_peer_user(const struct flow *flow, uid_t *user, struct error *error)
+{
+	*user = peer.told ? peer.user : geteuid();
+	return peer.told && peer.result != 1
+		       ? peer.result < 0 ? error_set(error, "mock") : peer.result
+		       : 1;
 }
 
 void mock_strays_clear(void)

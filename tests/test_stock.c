@@ -424,6 +424,42 @@ START_TEST(a_second_zebra_replaces_the_first)
 }
 END_TEST
 
+START_TEST(other_users_of_the_host_do_not_get_in)
+{
+	static const struct {
+		int found;
+		uid_t user;
+		bool admitted;
+	} cases[] = {
+		{1, 0, true},	   /* root */
+		{0, 0, true},	   /* another host */
+		{1, 65534, false}, /* nobody */
+		{-1, 0, false},
+	};
+	uint64_t refused = 0;
+	int before;
+
+	begin_with(GOOD);
+	open_stock();
+	stock_connect();
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		before = stock;
+		stock = -1;
+		kernel_mock_peer_user(cases[i].found, cases[i].user);
+		stock_connect();
+		ck_assert_int_eq(stock_lives(), cases[i].admitted);
+		refused += !cases[i].admitted;
+		ck_assert_uint_eq(fpm_server_counters(d->fpm)->refused, refused);
+		ck_assert(fpm_server_connected(d->fpm));
+		/* The one that was there goes for nobody else. */
+		close(cases[i].admitted ? before : stock);
+		stock = cases[i].admitted ? stock : before;
+		ck_assert(stock_lives());
+	}
+	finish();
+}
+END_TEST
+
 UNIT_MAIN("stock", it_serves_with_a_file_and_routes_of_the_stock_module,
 	  a_replay_ends_when_nothing_comes_any_more,
 	  a_replay_ends_also_where_routes_never_stop_changing,
@@ -431,4 +467,5 @@ UNIT_MAIN("stock", it_serves_with_a_file_and_routes_of_the_stock_module,
 	  groups_that_are_not_sent_are_told_with_the_remedy, the_file_is_read_again,
 	  a_file_that_is_refused_changes_nothing, a_file_without_the_block_removes_everything,
 	  what_cannot_be_started_is_told, zebras_module_is_refused_beside_a_file,
-	  hostile_bytes_do_no_harm, a_second_zebra_replaces_the_first)
+	  hostile_bytes_do_no_harm, a_second_zebra_replaces_the_first,
+	  other_users_of_the_host_do_not_get_in)

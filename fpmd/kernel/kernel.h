@@ -16,6 +16,7 @@
 #define HOLDFAST_KERNEL_H
 
 #include <event2/event.h>
+#include <sys/types.h>
 
 #include "fpmd/error.h"
 #include "fpmd/flow.h"
@@ -323,6 +324,13 @@ int kernel_session_known(struct kernel *kernel, const struct flow *flow);
  * so on, or KERNEL_TCP_NEW_SYN_RECV; 0: there is no socket; or -errno. */
 #define KERNEL_TCP_NEW_SYN_RECV 12 /* a handshake under way: net/tcp_states.h of Linux */
 int kernel_session_state(struct kernel *kernel, const struct flow *flow);
+
+/*
+ * Who has the other end of a TCP connection of this host with itself: *flow*'s VIP is that end's
+ * address, its client ours. Needs no open kernel. Returns 1 with *user*, 0: no socket of this host
+ * has that end, or -1 with *error*.
+ */
+int kernel_peer_user(const struct flow *flow, uid_t *user, struct error *error);
 
 /* Lets a held stray go on. *owner* counts for KERNEL_DETOUR. Each id takes one verdict. */
 void kernel_stray_verdict(struct kernel *kernel, uint32_t id, enum kernel_verdict verdict,

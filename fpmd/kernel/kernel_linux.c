@@ -352,6 +352,20 @@ int kernel_session_state(struct kernel *kernel, const struct flow *flow)
 	return sock_diag_state(&kernel->diag, flow);
 }
 
+int kernel_peer_user(const struct flow *flow, uid_t *user, struct error *error)
+{
+	struct rtnl diag;
+	int status;
+
+	if (rtnl_open(&diag, NETLINK_SOCK_DIAG, error) < 0)
+		return -1;
+	status = sock_diag_user(&diag, flow, user);
+	if (status < 0)
+		rtnl_error(&diag, status, error, "the other end's user");
+	rtnl_close(&diag);
+	return status < 0 ? -1 : status;
+}
+
 void kernel_stray_verdict(struct kernel *kernel, uint32_t id, enum kernel_verdict verdict,
 			  uint16_t owner)
 {

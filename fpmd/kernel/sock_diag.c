@@ -38,6 +38,7 @@ static struct in6_addr get_address(int family, const __be32 address[4])
 struct answer {
 	const struct flow *flow;
 	int state;
+	uid_t user;
 };
 
 static struct flow answer_flow(const struct inet_diag_msg *answer)
@@ -65,15 +66,17 @@ static void take_answer(void *arg, const struct nlmsghdr *message)
 	if (!flow_equal(&flow, answer->flow))
 		return;
 	answer->state = socket->idiag_state;
+	answer->user = socket->idiag_uid;
 }
 
-int sock_diag_state(struct rtnl *rtnl, const struct flow *flow)
+/* Returns 0 or a negative errno; without a socket the state is 0. */
+static int ask(struct rtnl *rtnl, struct answer *answer)
 {
+	const struct flow *flow = answer->flow;
 	bool ipv4 = address_is_ipv4(&flow->vip);
 	struct inet_diag_req_v2 request = {.sdiag_family = ipv4 ? AF_INET : AF_INET6,
 					   .sdiag_protocol = IPPROTO_TCP,
 					   .idiag_states = ALL_STATES};
-	struct answer answer = {.flow = flow};
 	int status;
 
 	set_address(request.id.idiag_src, &flow->vip);
@@ -84,10 +87,27 @@ int sock_diag_state(struct rtnl *rtnl, const struct flow *flow)
 	request.id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
 	status = rtnl_request(
 		rtnl, rtnl_message(SOCK_DIAG_BY_FAMILY, NLM_F_ACK, &request, sizeof(request)),
-		take_answer, &answer);
-	if (status == -ENOENT)
-		return 0;
+		take_answer, answer);
+	return status == -ENOENT ? 0 : status;
+}
+
+int sock_diag_state(struct rtnl *rtnl, const struct flow *flow)
+{
+	struct answer answer = {.flow = flow};
+	int status = ask(rtnl, &answer);
+
 	return status < 0 ? status : answer.state;
+}
+
+int sock_diag_user(struct rtnl *rtnl, const struct flow *flow, uid_t *user)
+{
+	struct answer answer = {.flow = flow};
+	int status = ask(rtnl, &answer);
+
+	*user = answer.user;
+	if (status < 0 || !answer.state)
+		return status;
+	return answer.state == TCP_ESTABLISHED ? 1 : -ENOTCONN;
 }
 
 struct dump {

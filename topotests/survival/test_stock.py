@@ -7,6 +7,7 @@ our module: all of them are members alike.
 import json
 import shutil
 import signal
+import sys
 import time
 
 import pytest
@@ -105,6 +106,36 @@ def test_converges(clos):
             assert "dplane_fpm_nl" in vty.command("show modules")
             assert "zebra_holdfast" not in vty.command("show modules")
     Outcome(clos, client).all_lived()
+
+
+INTRUDER = """
+import os, socket, sys
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+with socket.create_connection(("127.0.0.1", 2620), timeout=5) as one:
+    if sys.argv[1] == "waits":
+        sys.exit(one.recv(1) != b"")
+    one.sendall(bytes([1, 1, 0, 4]))
+"""
+
+
+def test_other_users_of_the_host_do_not_get_in(clos):
+    """Nor by leaving before fpmd looks: a socket that was closed is root's for the kernel."""
+    server = stock_servers(clos)[0]
+    fpmd = clos.holdfast.processes[server]
+    for turn, manner in enumerate(["waits", "leaves", "waits"], 1):
+        if manner == "leaves":
+            fpmd.send_signal(signal.SIGSTOP)
+        try:
+            clos.run.execute(server, [sys.executable, "-c", INTRUDER, manner])
+            time.sleep(0.3)  # its socket is in TIME_WAIT
+        finally:
+            fpmd.send_signal(signal.SIGCONT)
+        assert eventually(lambda: clos.show(server, "counters")["fpm"]["refused"] == turn)
+    assert clos.show(server, "")["zebraConnected"]
+    assert "zebra disconnected" not in log_of(clos, server)
+    assert "a connection of user 65534 is refused" in log_of(clos, server)
 
 
 def test_drain_and_add(clos):
