@@ -252,7 +252,8 @@ int kernel_path_remove(struct kernel *kernel, uint16_t id, struct error *error);
 typedef void kernel_path_fn(void *arg, const struct kernel_path *path);
 int kernel_paths_each(struct kernel *kernel, kernel_path_fn *fn, void *arg, struct error *error);
 
-/* What the kernel has recorded for a flow. */
+/* What the kernel has recorded for a flow. Its times are in units of so many ms. */
+#define KERNEL_FLOW_TIME_MS 1074
 struct kernel_flow_record {
 	uint16_t path;	      /* its id */
 	bool probation;	      /* neither its handshake was seen nor its owner found */

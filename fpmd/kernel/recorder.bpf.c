@@ -109,14 +109,10 @@ static __always_inline __u32 path_flags(__u32 path)
 
 static __always_inline bool is_void(const struct flow_record *record, __u32 time)
 {
-	__u32 limit = lifetime + refresh;
+	const struct record_lifetimes lifetimes = {lifetime + refresh, lifetime_closing,
+						   lifetime_probation};
 
-	if (record->flags & RECORD_CLOSING)
-		limit = lifetime_closing;
-	else if ((record->flags & RECORD_PROBATION) && !(record->flags & RECORD_PROVEN))
-		limit = lifetime_probation;
-	/* Another CPU may have seen a packet in a later second than *time*. */
-	return (__s32)(time - record->seen) > (__s32)limit;
+	return record_is_over(record, time, &lifetimes);
 }
 
 static __always_inline struct flow_record *find(const struct flow_key *key)

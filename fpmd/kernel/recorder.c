@@ -24,6 +24,7 @@
 #include "fpmd/kernel/recorder_shared.h"
 
 _Static_assert(PATHS_MAX == KERNEL_PATH_MAX + 1, "an id is an index");
+_Static_assert(KERNEL_FLOW_TIME_MS == (1 << RECORDER_TIME_SHIFT) / 1000000 + 1, "rounded up");
 _Static_assert(sizeof(struct bpf_address) == sizeof(struct in6_addr), "keys are in6_addr");
 
 /* The maps that outlive fpmd. */
@@ -558,19 +559,17 @@ static const uint32_t *number_of(const struct recorder *recorder, const struct i
 /* As the programs see it. */
 static bool is_void(const struct recorder *recorder, const struct flow_record *record, uint32_t now)
 {
+	const struct recorder_bpf__rodata *times = recorder->programs->rodata;
+	const struct record_lifetimes lifetimes = {times->lifetime + times->refresh,
+						   times->lifetime_closing,
+						   times->lifetime_probation};
 	int map = bpf_map__fd(recorder->programs->maps.paths);
-	uint32_t id = PATH_ID(record->path), limit;
+	uint32_t id = PATH_ID(record->path);
 	struct path_state state;
 
-	if (bpf_map_lookup_elem(map, &id, &state) < 0 || !(state.flags & PATH_USED) ||
-	    record->path != PATH_WORD(id, state.generation))
-		return true;
-	limit = recorder->programs->rodata->lifetime + recorder->programs->rodata->refresh;
-	if (record->flags & RECORD_CLOSING)
-		limit = recorder->programs->rodata->lifetime_closing;
-	else if ((record->flags & RECORD_PROBATION) && !(record->flags & RECORD_PROVEN))
-		limit = recorder->programs->rodata->lifetime_probation;
-	return (int32_t)(now - record->seen) > (int32_t)limit;
+	return bpf_map_lookup_elem(map, &id, &state) < 0 || !(state.flags & PATH_USED) ||
+	       record->path != PATH_WORD(id, state.generation) ||
+	       record_is_over(record, now, &lifetimes);
 }
 
 int recorder_find(struct recorder *recorder, const struct flow *flow,

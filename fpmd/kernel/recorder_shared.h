@@ -58,6 +58,26 @@ struct flow_record {
 	unsigned char zero;
 };
 
+/* In units of time, as flow_record.seen. */
+struct record_lifetimes {
+	unsigned int open; /* beyond the last packet that was noted */
+	unsigned int closing;
+	unsigned int probation;
+};
+
+/* *seen* may be later than *time*: another CPU may have seen a packet in a later unit. */
+static inline int record_is_over(const struct flow_record *record, unsigned int time,
+				 const struct record_lifetimes *lifetimes)
+{
+	unsigned int limit = lifetimes->open;
+
+	if (record->flags & RECORD_CLOSING)
+		limit = lifetimes->closing;
+	else if ((record->flags & RECORD_PROBATION) && !(record->flags & RECORD_PROVEN))
+		limit = lifetimes->probation;
+	return (int)(time - record->seen) > (int)limit;
+}
+
 enum path_flag {
 	PATH_USED = 1 << 0,
 	PATH_SHARED = 1 << 1,
