@@ -81,49 +81,16 @@ static int take_note(struct nftnl_set_elem *element, void *arg)
 	return 0;
 }
 
-static int take_notes(const struct nlmsghdr *message, void *arg)
-{
-	struct nftnl_set *set = nftnl_set_alloc();
-
-	if (!set)
-		return -ENOMEM;
-	if (nftnl_set_elems_nlmsg_parse(message, set) == 0)
-		nftnl_set_elem_foreach(set, take_note, arg);
-	nftnl_set_free(set);
-	return 0;
-}
-
-/* Returns 0, or a negative errno. What was there before it stays in *dump*. */
-static int family_get(struct nft *nft, const struct nft_family *family, struct notes_dump *dump)
-{
-	size_t before = dump->count;
-	int status = -EINTR;
-
-	for (int i = 0; i < TRIES_MAX && status == -EINTR; i++) {
-		_Alignas(8) char bytes[256];
-		struct nlmsghdr *request = nftnl_nlmsg_build_hdr(bytes, NFT_MSG_GETSETELEM,
-								 family->protocol, NLM_F_DUMP, 0);
-
-		mnl_attr_put_strz(request, NFTA_SET_ELEM_LIST_TABLE, NFT_TABLE);
-		mnl_attr_put_strz(request, NFTA_SET_ELEM_LIST_SET, nft_set_names[NFT_NOTES]);
-		dump->count = before;
-		status = nft_link_dump(&nft->link, request, take_notes, dump);
-	}
-	/* A kernel without tables of that family has no set either. */
-	return status == -ENOENT || status == -EAFNOSUPPORT ? 0 : status;
-}
-
 int nft_notes_get(struct nft *nft, nft_note_fn *fn, void *arg, struct error *error)
 {
 	struct notes_dump dump = {.notes = calloc(NFT_NOTES_MAX, sizeof(*dump.notes))};
-	int status = dump.notes ? 0 : -ENOMEM;
+	int status = dump.notes ? 0 : error_set(error, "nftables: out of memory");
 
 	for (int i = 0; i < 2 && !status; i++)
-		status = family_get(nft, &nft->families[i], &dump);
+		status = nft_set_elements(nft, &nft->families[i], NFT_NOTES, take_note, &dump,
+					  &dump.count, error);
 	for (size_t i = 0; i < dump.count && !status; i++)
 		fn(arg, dump.notes[i]);
 	free(dump.notes);
-	return status ? error_set(error, "nftables: cannot read the set %s: %s",
-				  nft_set_names[NFT_NOTES], strerror(-status))
-		      : 0;
+	return status;
 }

@@ -134,10 +134,18 @@ void nft_owners_clear_put(const struct nft_family *family, struct nft_batch *bat
 void nft_set_drop_put(const struct nft_family *family, struct nft_batch *batch, const char *name);
 /* Does the set in *message* (NFT_MSG_NEWSET) have the layout that we make? */
 struct nftnl_set;
+struct nftnl_set_elem;
 bool nft_set_fits(const struct nft_family *family, const struct nftnl_set *set, const char *name);
 
+/*
+ * The elements of the kernel's set, each to *fn*, which counts in *count* what it takes; a dump
+ * that is begun anew begins at the count of before. No set, or no such family, is no error.
+ */
+int nft_set_elements(struct nft *nft, const struct nft_family *family, enum nft_set_name name,
+		     int (*fn)(struct nftnl_set_elem *element, void *arg), void *arg, size_t *count,
+		     struct error *error);
+
 /* nft_notes.c: gives an element its comment. Returns 0, or -1: out of memory. */
-struct nftnl_set_elem;
 int nft_note_put(struct nftnl_set_elem *element, const char *note);
 
 /* nft_elements.c */

@@ -390,26 +390,32 @@ static int take_key(struct nftnl_set_elem *element, void *arg)
 	return 0;
 }
 
-static int take_keys(const struct nlmsghdr *message, void *arg)
+struct elements_dump {
+	int (*fn)(struct nftnl_set_elem *element, void *arg);
+	void *arg;
+};
+
+static int take_elements(const struct nlmsghdr *message, void *arg)
 {
+	const struct elements_dump *dump = arg;
 	struct nftnl_set *set = nftnl_set_alloc();
 
 	if (!set)
 		return -ENOMEM;
 	if (nftnl_set_elems_nlmsg_parse(message, set) == 0)
-		nftnl_set_elem_foreach(set, take_key, arg);
+		nftnl_set_elem_foreach(set, dump->fn, dump->arg);
 	nftnl_set_free(set);
 	return 0;
 }
 
-/* What is in the kernel's set. Free dump->keys, on errors too. */
-static int keys_get(struct nft *nft, int number, enum nft_set_name name, struct keys_dump *dump,
-		    struct error *error)
+int nft_set_elements(struct nft *nft, const struct nft_family *family, enum nft_set_name name,
+		     int (*fn)(struct nftnl_set_elem *element, void *arg), void *arg, size_t *count,
+		     struct error *error)
 {
-	const struct nft_family *family = family_numbered(nft, number);
+	struct elements_dump dump = {fn, arg};
+	size_t before = *count;
 	int status = -EINTR;
 
-	*dump = (struct keys_dump){.key_size = key_size(family, name)};
 	for (int i = 0; i < TRIES_MAX && status == -EINTR; i++) {
 		_Alignas(8) char bytes[256];
 		struct nlmsghdr *request = nftnl_nlmsg_build_hdr(bytes, NFT_MSG_GETSETELEM,
@@ -417,16 +423,25 @@ static int keys_get(struct nft *nft, int number, enum nft_set_name name, struct 
 
 		mnl_attr_put_strz(request, NFTA_SET_ELEM_LIST_TABLE, NFT_TABLE);
 		mnl_attr_put_strz(request, NFTA_SET_ELEM_LIST_SET, nft_set_names[name]);
-		dump->count = 0;
-		status = nft_link_dump(&nft->link, request, take_keys, dump);
+		*count = before;
+		status = nft_link_dump(&nft->link, request, take_elements, &dump);
 	}
-	if (status == 0 && dump->no_memory)
-		status = -ENOMEM;
-	/* A kernel without tables of that family has no set either. */
 	if (status == 0 || status == -ENOENT || status == -EAFNOSUPPORT)
 		return 0;
 	return error_set(error, "nftables: cannot read the set %s: %s", nft_set_names[name],
 			 strerror(-status));
+}
+
+/* What is in the kernel's set. Free dump->keys, on errors too. */
+static int keys_get(struct nft *nft, int number, enum nft_set_name name, struct keys_dump *dump,
+		    struct error *error)
+{
+	const struct nft_family *family = family_numbered(nft, number);
+
+	*dump = (struct keys_dump){.key_size = key_size(family, name)};
+	if (nft_set_elements(nft, family, name, take_key, dump, &dump->count, error) < 0)
+		return -1;
+	return dump->no_memory ? error_set(error, "nftables: out of memory") : 0;
 }
 
 static int devices_get(struct nft *nft, int family, enum nft_set_name name,
