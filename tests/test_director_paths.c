@@ -25,6 +25,7 @@ START_TEST(paths_follow_the_routes)
 	ck_assert(path_of(B)->shared);
 	/* All gone is this host's isolation. */
 	b = kernel_mock_path_changes();
+	ck_assert_uint_gt(b, 0);
 	routes("", "", "");
 	ck_assert_uint_eq(kernel_mock_path_changes(), b);
 	ck_assert_ptr_nonnull(path_of(B));
