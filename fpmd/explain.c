@@ -37,10 +37,15 @@ int explain_check(const struct flow *flow, struct error *error)
 const char *explain_goes_text(enum explain_goes goes)
 {
 	static const char *const words[] = {
-		[EXPLAIN_HERE] = "here",     [EXPLAIN_RESET] = "reset",
-		[EXPLAIN_OWNER] = "owner",   [EXPLAIN_PATH] = "path",
-		[EXPLAIN_BACKUP] = "backup", [EXPLAIN_ROUTING] = "routing-table",
-		[EXPLAIN_HELD] = "held",     [EXPLAIN_DROPPED] = "dropped",
+		[EXPLAIN_UNKNOWN] = "unknown",
+		[EXPLAIN_HERE] = "here",
+		[EXPLAIN_RESET] = "reset",
+		[EXPLAIN_OWNER] = "owner",
+		[EXPLAIN_PATH] = "path",
+		[EXPLAIN_BACKUP] = "backup",
+		[EXPLAIN_ROUTING] = "routing-table",
+		[EXPLAIN_HELD] = "held",
+		[EXPLAIN_DROPPED] = "dropped",
 	};
 
 	return words[goes];
@@ -167,6 +172,16 @@ static bool names_nobody(const struct explain_facts *facts)
 	return facts->directory.asked && facts->directory.facts.answer == DIRECTORY_ABSENT;
 }
 
+/* Whatever the directory says, and whether there is a pin: nothing follows from that. */
+static void unknown(const char *what, const struct explain_facts *facts, struct explanation *out)
+{
+	out->goes = EXPLAIN_UNKNOWN;
+	say(out, "%% This host's %s cannot be read: what becomes of it is not known.", what);
+	if (facts->pin.known)
+		say_pin(facts, out);
+	say_directory(facts, out);
+}
+
 /* -- the VIP is served -- */
 
 static void socket_here(const struct explain_facts *facts, struct explanation *out)
@@ -265,7 +280,8 @@ static void say_path(const struct explain_facts *facts, struct explanation *out)
 		say(out, "That path leads to %u members.", facts->recorded.members);
 	else
 		say(out, "It is not known whom that path leads to.");
-	say(out, "Its last packet is %s old at most%s.", duration(record->seen_ms_ago + 1500, age),
+	say(out, "Its last packet is %s old at most%s.",
+	    duration(record->seen_ms_ago + KERNEL_FLOW_TIME_MS, age),
 	    record->closing ? ", its client has closed it" : "");
 	if (record->probation)
 		say(out, "It is on probation: its handshake was not seen here, and its owner is "
@@ -340,6 +356,10 @@ static void routed(const struct explain_facts *facts, struct explanation *out)
 {
 	bool direct = facts->pin.known && facts->pin.direct;
 
+	if (facts->recorded.unreadable) {
+		unknown("records of flows", facts, out);
+		return;
+	}
 	if (facts->recorded.known && facts->recorded.path_known)
 		say_path(facts, out);
 	else
@@ -392,8 +412,8 @@ void explain(const struct explain_facts *facts, struct explanation *out)
 		break;
 	}
 	if (facts->socket_state < 0)
-		say(out, "%% The kernel's sockets cannot be asked.");
-	if (facts->socket_state > 0)
+		unknown("sockets", facts, out);
+	else if (facts->socket_state > 0)
 		socket_here(facts, out);
 	else if (facts->pin.known)
 		pin_here(facts, out);

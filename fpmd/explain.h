@@ -46,6 +46,7 @@ struct explain_facts {
 
 	struct {
 		bool known;
+		bool unreadable; /* the kernel's records could not be read */
 		struct kernel_flow_record record;
 		bool path_known; /* the rest counts */
 		struct kernel_path path;
@@ -68,6 +69,7 @@ struct explain_facts {
 
 /* Words of JSON, see explain_goes_text(). */
 enum explain_goes {
+	EXPLAIN_UNKNOWN, /* the kernel does not tell */
 	EXPLAIN_HERE,	 /* to the socket of this host */
 	EXPLAIN_RESET,	 /* to this host's kernel, which answers RST */
 	EXPLAIN_OWNER,	 /* through the tunnel to its owner */

@@ -73,13 +73,16 @@ static void know_record(struct daemon *d, struct explain_facts *facts)
 	struct prefix_address prefix = {.address = facts->flow.vip, .length = 128};
 	const struct route *route = routes_find(&d->routes, &prefix);
 	struct error error;
+	int found;
 
 	facts->routed_next_hops = route ? route->next_hop_count : 0;
 	facts->owner_wanted = pending;
 	facts->owner_tries = pending ? pending->tries : 0;
-	if (kernel_flow_find(d->kernel, &facts->flow, &facts->recorded.record, &error) != 1)
+	found = kernel_flow_find(d->kernel, &facts->flow, &facts->recorded.record, &error);
+	facts->recorded.unreadable = found < 0;
+	facts->recorded.known = found > 0;
+	if (!facts->recorded.known)
 		return;
-	facts->recorded.known = true;
 	facts->recorded.fast_path = d->settings.flows_fast_path;
 	path = path_find(&d->director.paths, facts->recorded.record.path);
 	if (!path)
@@ -224,6 +227,7 @@ static json_object *flow_json(const struct explain_facts *facts, const struct vi
 static const char *goes_words(const char *goes)
 {
 	static const char *const words[][2] = {
+		{"unknown", "goes where the kernel does not tell"},
 		{"here", "is delivered here: this host has the session"},
 		{"reset", "is delivered here, and reset: nobody has the session"},
 		{"owner", "goes to its owner"},

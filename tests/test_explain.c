@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Where a flow goes and why, from what is known of it. */
+#include <errno.h>
 #include <netinet/tcp.h>
 
 #include "fpmd/explain.h"
@@ -303,7 +304,30 @@ START_TEST(states_of_sockets)
 }
 END_TEST
 
-UNIT_MAIN("explain", a_socket_comes_before_all, a_pin_comes_before_the_directory,
-	  a_stray_goes_where_the_directory_says, a_recorded_flow_keeps_its_path,
-	  past_a_withdrawn_path, a_direct_pin_comes_before_the_path, without_a_record,
-	  vips_that_are_left_alone, questions_without_sense, states_of_sockets)
+START_TEST(what_the_kernel_does_not_tell_is_not_guessed)
+{
+	struct explain_facts facts = served(NULL);
+
+	facts.socket_state = -EPERM;
+	explain(&facts, &out);
+	ck_assert_int_eq(out.goes, EXPLAIN_UNKNOWN);
+	ck_assert(says("% This host's sockets cannot be read"));
+	ck_assert(says("The directory: no member has it"));
+	ck_assert(!says("has no socket"));
+
+	facts = directed("10.255.0.1");
+	pin(&facts, "10.255.0.1");
+	facts.recorded.known = false;
+	facts.recorded.unreadable = true;
+	explain(&facts, &out);
+	ck_assert_int_eq(out.goes, EXPLAIN_UNKNOWN);
+	ck_assert(says("% This host's records of flows cannot be read"));
+	ck_assert(says("It has a pin"));
+	ck_assert(!says("No path is recorded"));
+}
+END_TEST
+
+UNIT_MAIN("explain", what_the_kernel_does_not_tell_is_not_guessed, a_socket_comes_before_all,
+	  a_pin_comes_before_the_directory, a_stray_goes_where_the_directory_says,
+	  a_recorded_flow_keeps_its_path, past_a_withdrawn_path, a_direct_pin_comes_before_the_path,
+	  without_a_record, vips_that_are_left_alone, questions_without_sense, states_of_sockets)
