@@ -48,6 +48,8 @@ static void show_release(struct show *show)
 		close(show->fd);
 	free(show->text);
 	show->text = NULL;
+	show->size = show->capacity = show->sent = 0;
+	show->asked = show->done = show->cut = show->in_line = false;
 	show->fd = -1;
 	atomic_store(&show->used, false);
 }
@@ -424,7 +426,6 @@ int holdfast_show_begin(struct vty *vty, const struct holdfast_question *questio
 			SLOTS);
 		return CMD_WARNING;
 	}
-	memset(show, 0, sizeof(*show));
 	show->fd = fcntl(vty->wfd, F_DUPFD_CLOEXEC, 3);
 	if (show->fd < 0) {
 		vty_out(vty, "%% %s\n", safe_strerror(errno));
