@@ -24,6 +24,8 @@ sys.path.insert(0, FRR)
 sys.dont_write_bytecode = True
 
 import frr_library  # noqa: E402,F401
+import lib.topotest  # noqa: E402
+import sanitizer  # noqa: E402
 
 with open(os.path.join(FRR, "conftest.py")) as source:
     exec(compile(source.read(), os.path.join(FRR, "conftest.py"), "exec"))
@@ -58,11 +60,34 @@ def pytest_configure(config):
     verbose, config.option.verbose = config.option.verbose, max(config.option.verbose, 0)
     frr_configure(config)
     config.option.verbose = verbose
+    if sanitizer.KIND:
+        sanitize(config.option.rundir)
+
+
+def sanitize(rundir):
+    """Every zebra is started with the sanitizer."""
+    directory, stock_start = os.path.join(rundir, "frr"), lib.topotest.Router.startRouterDaemons
+
+    def start(self, daemons=None, tgen=None):
+        if not os.path.exists(directory):
+            os.makedirs(directory)
+            sanitizer.wrap(directory, self.daemondir)
+        stock, self.daemondir = self.daemondir, directory
+        try:
+            return stock_start(self, daemons, tgen)
+        finally:
+            self.daemondir = stock
+
+    lib.topotest.Router.startRouterDaemons = start
 
 
 def pytest_sessionfinish(session, exitstatus):
     """The logs stay when something failed."""
     directory = getattr(session.config, "holdfast_rundir", None)
+    found = sanitizer.ours(session.config.option.rundir) if sanitizer.KIND else []
+    if found:
+        session.exitstatus = exitstatus = 1
+        sys.stderr.write("\n%s" % "\n".join(found))
     if directory and exitstatus == 0:
         session.config.add_cleanup(lambda: shutil.rmtree(directory, ignore_errors=True))
     elif directory:

@@ -377,14 +377,15 @@ def test_frr_reload_changes_the_block_line_by_line(r1):
     enter(r1, ALL)
     # frr-reload asks for bgpd nothing, but wants the integrated file to be in use.
     r1.run("touch /etc/frr/frr.conf; echo 'service integrated-vtysh-config' >/etc/frr/vtysh.conf")
-    r1.run("mkdir -p /tmp/bin.r1; printf '#!/bin/sh\\nLD_PRELOAD=%s exec vtysh \"$@\"\\n'"
-           " >/tmp/bin.r1/vtysh; chmod +x /tmp/bin.r1/vtysh" % CONFTEST.VTYSH)
+    programs = "/tmp/bin.%d" % os.getpid()
+    r1.run("mkdir -p %s; printf '#!/bin/sh\\nLD_PRELOAD=%s exec vtysh \"$@\"\\n' >%s/vtysh; chmod +x %s/vtysh"
+           % (programs, CONFTEST.VTYSH, programs, programs))
     wanted = BLOCK.replace("2001:db8::80", "2001:db8::81") + " mark stray-bit 0x20000000\n"
     with open("/tmp/wanted.%d.conf" % os.getpid(), "w") as file:
         shown = vtysh(r1, "show running-config").partition("!\n")[2]
         file.write(shown.replace(ALL, wanted + "exit\n"))
-    out = r1.run("%s --bindir /tmp/bin.r1 --reload %s 2>&1; echo status $?" % (RELOAD, file.name))
-    r1.run("rm -rf /tmp/bin.r1 /etc/frr/frr.conf " + file.name)
+    out = r1.run("%s --bindir %s --reload %s 2>&1; echo status $?" % (RELOAD, programs, file.name))
+    r1.run("rm -rf %s /etc/frr/frr.conf %s" % (programs, file.name))
     r1.run(": >/etc/frr/vtysh.conf")
     assert out.endswith("status 0\n"), out
     assert running(r1) == wanted
@@ -515,9 +516,10 @@ def test_a_file_that_is_read_counts_as_a_whole(r1, peer):
     assert eventually(lambda: fpmd.got("replay-end"))
     time.sleep(0.5)
     before = len(fpmd.got("config"))
-    r1.run("printf '%s' >/tmp/all.r1.conf" % ALL.replace("\n", "\\n"))
-    vtysh(r1, options="-f /tmp/all.r1.conf")
-    r1.run("rm /tmp/all.r1.conf")
+    path = "/tmp/all.%d.conf" % os.getpid()
+    r1.run("printf '%s' >%s" % (ALL.replace("\n", "\\n"), path))
+    vtysh(r1, options="-f " + path)
+    r1.run("rm " + path)
     assert eventually(lambda: len(fpmd.got("config")) > before)
     time.sleep(0.5)
     assert len(fpmd.got("config")) == before + 1

@@ -28,7 +28,10 @@ for command in sys.argv[1:]:
     zebra.sendall(command.encode() + bytes(1))
     said = b""
     while said[-4:-1] != bytes(3):
-        said += zebra.recv(1)
+        byte = zebra.recv(1)
+        if not byte:
+            sys.exit("zebra ended")
+        said += byte
     print(said[:-4].decode(), end="")
 """
 MODEL = os.path.join(CONFTEST.TOP, "yang/frr-holdfast.yang")
@@ -247,16 +250,20 @@ def test_operational_data_say_how_old_they_are(r1, peer, state_file):
     assert operational(r1)["summary"]["pins"] == "7" and int(operational(r1)["age"]) > 2000
 
 
-def rpc(router, name, *arguments):
-    """FRR gives no command for RPCs: tests/rpc_caller.c does."""
+def terminal(router, command):
+    """What zebra's own terminal says to a command of tests/rpc_caller.c."""
     path = "/tmp/holdfast_terminal.%d.py" % os.getpid()
     with open(path, "w") as file:
         file.write(TERMINAL)
-    command = " ".join(("test-rpc", "/frr-holdfast:" + name) + arguments)
     try:
         return router.run("python3 %s enable '%s' 2>&1" % (path, command))
     finally:
         os.unlink(path)
+
+
+def rpc(router, name, *arguments):
+    """FRR gives no command for RPCs."""
+    return terminal(router, " ".join(("test-rpc", "/frr-holdfast:" + name) + arguments))
 
 
 def test_an_rpc_drains_and_one_ends_it(r1, peer):
