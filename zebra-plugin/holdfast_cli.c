@@ -405,9 +405,13 @@ void holdfast_cli_show(struct vty *vty, const struct lyd_node *dnode, bool show_
 	holdfast_write_block(vty, &config);
 }
 
+/*
+ * No `exit`: a vtysh or zebra that does not know the block (after an upgrade of FRR, say) would
+ * take it for the end of the whole configuration, and leave out what is behind it.
+ */
 void holdfast_cli_show_end(struct vty *vty, const struct lyd_node *dnode)
 {
-	vty_out(vty, "exit\n!\n");
+	vty_out(vty, "!\n");
 }
 
 static int write_config(struct vty *vty)

@@ -17,6 +17,8 @@ import subprocess
 import sys
 import time
 
+from repack import next_version, repack
+
 FRRINIT = "/usr/lib/frr/frrinit.sh"
 ZEBRA = "/usr/lib/frr/zebra"
 RUN = pathlib.Path("/run/frr")
@@ -101,12 +103,8 @@ def load():
     assert eventually(lambda: answers("running", "192.0.2.80"))
 
 
-def write_and_boot():
-    vtysh("configure", "ip route 198.51.100.0/24 blackhole", "debug holdfast strays")
-    assert "[OK]" in vtysh("write")
-    saved = pathlib.Path("/etc/frr/frr.conf").read_text()
-    assert BLOCK in saved and "debug holdfast strays\n" in saved, saved
-    run("vtysh -C")
+def boot():
+    """FRR is restarted, and the block is there again. Returns how."""
     run(FRRINIT + " restart")
     assert eventually(daemons_up)
     result = "yes"
@@ -115,6 +113,16 @@ def write_and_boot():
         run("vtysh -b")
         result = "yes, at the second vtysh -b"
     assert eventually(lambda: answers("running", "192.0.2.80"))
+    return result
+
+
+def write_and_boot():
+    vtysh("configure", "ip route 198.51.100.0/24 blackhole", "debug holdfast strays")
+    assert "[OK]" in vtysh("write")
+    saved = pathlib.Path("/etc/frr/frr.conf").read_text()
+    assert BLOCK in saved and "debug holdfast strays\n" in saved, saved
+    run("vtysh -C")
+    result = boot()
     shown = vtysh("show running-config")
     assert BLOCK in shown and "debug holdfast strays\n" in shown and "198.51.100.0/24" in shown, shown
     return result
@@ -135,6 +143,49 @@ def reload():
     run(FRRINIT + " reload")
     assert BLOCK in vtysh("show running-config")
     assert {daemon: pid(daemon) for daemon in before} == before
+
+
+def upgrade():
+    """FRR's package is installed once more under the diversion, and then another version of it; and back."""
+    vtysh("configure", "router bgp 65001", "bgp router-id 10.255.0.3")
+    assert "[OK]" in vtysh("write")
+    saved = pathlib.Path("/etc/frr/frr.conf").read_text()
+    assert BLOCK in saved and saved.index(BLOCK) < saved.index("\nrouter bgp 65001\n"), saved
+    # What is behind the block is FRR's own, and must not be lost with it.
+    assert not re.match(r"(!\n)*exit\n", saved.partition(BLOCK)[2]), saved
+    now = re.search(r"version (\S+)", run(ZEBRA + " --version")).group(1)
+    then = next_version(now)
+    packages = [repack("frr", "/tmp"), repack("frr", "/tmp", (now, then))]
+    wrapper = pathlib.Path("/usr/bin/vtysh").read_text()
+
+    def install_package(path):
+        run("DEBIAN_FRONTEND=noninteractive dpkg --force-confold --force-downgrade -i %s" % path)
+        assert pathlib.Path("/usr/bin/vtysh").read_text() == wrapper
+        assert pathlib.Path("/usr/bin/vtysh.frr").read_bytes()[:4] == b"\x7fELF"
+        assert pathlib.Path("/etc/frr/frr.conf").read_text() == saved
+
+    def stock_part():
+        shown = vtysh("show running-config")
+        return "router bgp 65001\n" in shown and "ip route 198.51.100.0/24 blackhole\n" in shown
+
+    for path in packages[0], packages[1], packages[0]:
+        install_package(path)
+        other = path == packages[1]
+        if other:
+            run(FRRINIT + " restart")
+            assert eventually(daemons_up)
+        else:
+            boot()
+        assert eventually(stock_part), vtysh("show running-config", check=False)
+        assert ("NOT ACTIVE, built for FRR %s" % now in vtysh("show modules")) == other
+        if other:
+            assert "version %s\n" % then in run(ZEBRA + " --version")
+            said = "no commands: they were built for FRR %s, and this is FRR %s" % (now, then)
+            assert said in vtysh("show holdfast", check=False)
+            assert "blackhole" in run("ip route show 198.51.100.0/24")
+    assert BLOCK in vtysh("show running-config")
+    vtysh("configure", "no router bgp 65001")
+    vtysh("write")
 
 
 def zebra_with(module):
@@ -197,6 +248,8 @@ def main():
     passed("write, boot", write_and_boot())
     reload()
     passed("reload")
+    upgrade()
+    passed("upgrade")
     run(FRRINIT + " stop")
     fpmd.terminate()
     assert fpmd.wait(20) == 0
