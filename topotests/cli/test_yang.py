@@ -290,7 +290,10 @@ def test_an_rpc_clears_pins(r1, peer):
     enter(r1, BLOCK)
     assert eventually(lambda: fpmd.got("replay-end"))
     flow = ("flow/client 198.51.100.7", "flow/client-port 4000", "flow/vip 192.0.2.80", "flow/vip-port 80")
-    for bad in (("owner 10.255.0",), flow[:3], flow[1:], ("owner 10.255.0.4",) + flow[:3]):
+    # From 9.0 on FRR holds inputs against the model before it calls the module, and its nb_cli_rpc() ends zebra by an
+    # assertion where they do not fit.
+    wrong = (("owner 10.255.0",), flow[:3], flow[1:], ("owner 10.255.0.4",) + flow[:3])
+    for bad in wrong if FRR_VERSION < (9, 0) else ():
         assert "give no input, or owner, or flow with" in rpc(r1, "clear-pins", *bad), bad
     assert not [show for show in fpmd.got("show") if show["topic"] == "clear-pins"]
     assert [rpc(r1, "clear-pins"), rpc(r1, "clear-pins", "owner 10.255.0.4"), rpc(r1, "clear-pins", *flow)] == [""] * 3
