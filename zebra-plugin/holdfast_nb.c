@@ -104,7 +104,8 @@ static void node_callbacks(struct nb_node *node)
 	for (i = 0; info.nodes[i].xpath; i++)
 		if (!strcmp(info.nodes[i].xpath, node->xpath))
 			own = &info.nodes[i].cbs;
-	if (own)
+	/* Input, output and choices of an RPC have its path. */
+	if (own && (!own->rpc || HOLDFAST_NB_CAN(RPC, node->snode)))
 		node->cbs = *own;
 	if (!node->cbs.create && HOLDFAST_NB_CAN(CREATE, node->snode))
 		node->cbs.create = created;
