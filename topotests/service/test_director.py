@@ -61,6 +61,11 @@ def build_topo(tgen):
         tgen.add_link(tgen.gears["r1"], tgen.gears[name])
 
 
+def graceful(text):
+    """bgpd's configuration, with which a restart of it is no loss of routes."""
+    return text.replace(" bgp bestpath", " bgp graceful-restart\n bgp graceful-restart preserve-fw-state\n bgp bestpath")
+
+
 def start_fpmd(r1):
     r1.run("%s --user frr --bpf-directory /etc/frr/bpf/holdfast >>/etc/frr/fpmd.log 2>&1 </dev/null & echo $! >/etc/frr/fpmd.pid"
            % FPMD)
@@ -78,7 +83,8 @@ def routers(request):
             networks = ["10.255.0.%d/32" % number] + (["192.0.2.80/32"] if number > 1 else ["10.9.0.0/24"])
             path = os.path.join(tgen.logdir, name + ".conf")
             with open(path, "w") as file:
-                file.write(bgp(number, ["r1-eth0", "r1-eth1"] if number == 1 else [name + "-eth0"], networks))
+                text = bgp(number, ["r1-eth0", "r1-eth1"] if number == 1 else [name + "-eth0"], networks)
+                file.write(graceful(text) if name == "r2" else text)
             router.load_config(TopoRouter.RD_BGP, path)
             router.run("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1"
                        " net.ipv4.fib_multipath_hash_policy=1; ip link set lo up; ip addr add 10.255.0.%d/32 dev lo" % number)
@@ -295,6 +301,39 @@ def test_zebra_dies_while_a_path_goes(routers):
     assert eventually(lambda: "r1-eth1" in r1.run("ip route show 192.0.2.80"), 20)
     assert len(paths(r1)) == 2 and flows(r1) == before
     assert all_go_on(c1)
+
+
+@pytest.mark.parametrize("restarted", ["r1", "r2"])
+def test_graceful_restart(routers, restarted):
+    """bgpd dies and comes back, the director's own or that of a server: routes, paths and flows stay as they are."""
+    r1, c1, router = routers["r1"], routers["c1"], routers[restarted]
+    neighbour = routers["r2" if restarted == "r1" else "r1"]
+    before, ids = flows(r1), {path["interface"]: path["id"] for path in paths(r1)}
+    assert sum(before.values()) == SESSIONS
+
+    def route():
+        return sorted(re.findall("dev (r1-eth[01])", r1.run("ip route show " + VIP)))
+
+    def bgp_neighbour(text):
+        return text in vtysh(neighbour, "show bgp neighbors")
+
+    if router == r1:
+        with open("/tmp/bgpd.%d.conf" % os.getpid(), "w") as file:
+            file.write(graceful(r1.run("cat /etc/frr/bgpd.conf")))
+        r1.run("cp %s /etc/frr/bgpd.conf; rm %s" % (file.name, file.name))
+        end(r1, "bgpd")
+        assert not r1.net.startRouterDaemons(["bgpd"])
+    assert eventually(lambda: bgp_neighbour("Remote GR Mode: Restart"), 20)
+    assert eventually(lambda: route() == ["r1-eth0", "r1-eth1"], 20) and all_go_on(c1)
+    end(router, "bgpd", "-9")
+    time.sleep(1.5)
+    assert route() == ["r1-eth0", "r1-eth1"] and all_go_on(c1)
+    assert not router.net.startRouterDaemons(["bgpd"])
+    assert eventually(lambda: bgp_neighbour("BGP state = Established"), 20)
+    time.sleep(1.5)
+    assert route() == ["r1-eth0", "r1-eth1"] and all_go_on(c1)
+    assert flows(r1) == before and {path["interface"]: path["id"] for path in paths(r1)} == ids
+    assert BLOCK in vtysh(r1, "show running-config")
 
 
 def test_a_role_that_leaves_it_out(routers):
