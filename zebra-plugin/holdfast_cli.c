@@ -5,8 +5,6 @@
  */
 #include "zebra-plugin/compat.h"
 
-#include <fcntl.h>
-
 #include "lib/command.h"
 #include "lib/if.h"
 #include "lib/northbound_cli.h"
@@ -30,16 +28,6 @@ static void warn(struct vty *vty, const struct error *error)
 {
 	vty_out(vty, "%% warning: %s\n", error->text);
 	zlog_warn("Holdfast: %s", error->text);
-}
-
-static void warn_unreadable(struct vty *vty, const char *name, const char *path)
-{
-	struct error error;
-
-	if (!faccessat(AT_FDCWD, path, R_OK, AT_EACCESS))
-		return;
-	error_set(&error, "%s %.150s: %s", name, path, safe_strerror(errno));
-	warn(vty, &error);
 }
 
 /* One leaf: set to *value*, or with `no` back to its default, or away. */
@@ -146,14 +134,11 @@ DEFPY_YANG(holdfast_key_file, holdfast_key_file_cmd, "[no$no] directory key-file
 {
 	struct holdfast_config scratch;
 	struct error error;
-	int result;
 
+	/* Whether it can be read is fpmd's to find out: zebra would wait for a file system that hangs. */
 	if (!no && holdfast_key_file_set(&scratch, path, &error))
 		return refuse(vty, &error);
-	result = change(vty, no, "./directory/key-file", path);
-	if (!no && result == CMD_SUCCESS)
-		warn_unreadable(vty, "key-file", path);
-	return result;
+	return change(vty, no, "./directory/key-file", path);
 }
 
 DEFPY_YANG(holdfast_directory_port, holdfast_directory_port_cmd,
@@ -191,14 +176,12 @@ static int engine_path_take(char out[ENGINE_PATH_SIZE], const char *name, const 
 	return path ? engine_path_set(out, name, path, error) : 0;
 }
 
-/* One that cannot be read now is taken all the same. */
 static void change_file(struct vty *vty, const char *name, const char *path)
 {
 	char leaf[64];
 
 	if (!path)
 		return;
-	warn_unreadable(vty, name, path);
 	snprintf(leaf, sizeof(leaf), "./directory/valkey/%s", name);
 	nb_cli_enqueue_change(vty, leaf, NB_OP_MODIFY, path);
 }

@@ -18,7 +18,7 @@ static int key_write(int fd, uint32_t id)
 	ssize_t written;
 	int length;
 
-	if (getrandom(key, sizeof(key), 0) != (ssize_t)sizeof(key))
+	if (getrandom(key, sizeof(key), GRND_NONBLOCK) != (ssize_t)sizeof(key))
 		return -1;
 	length = snprintf(line, sizeof(line), "%u ", id);
 	for (size_t i = 0; i < sizeof(key); i++)

@@ -291,6 +291,15 @@ def all_is_well(router):
     return shown.get("state") == "running" and not shown["problems"] and shown["membersReachable"] == 2
 
 
+def test_a_file_that_cannot_be_read_is_fpmds_to_name(r1, whole):
+    """zebra does not even look for it: it would wait for a file system that hangs."""
+    assert eventually(lambda: all_is_well(r1)), summary(r1)
+    assert configure(r1, "holdfast", "directory key-file /nonexistent") == ""
+    assert eventually(lambda: any("/nonexistent" in problem for problem in summary(r1).get("problems", []))), summary(r1)
+    assert configure(r1, "holdfast", "directory key-file /etc/frr/holdfast.key") == ""
+    assert eventually(lambda: all_is_well(r1)), summary(r1)
+
+
 def test_policy_routing_beside_it(r1, whole):
     assert eventually(lambda: all_is_well(r1)), summary(r1)
     before, rules_before = ours(r1), rules(r1)
