@@ -32,6 +32,9 @@ class Holdfast:
         build = pathlib.Path(build).resolve()
         self.module = build / "zebra-plugin" / ".libs" / "zebra_holdfast.so"
         self.fpmd = build / "fpmd" / "fpmd"
+        # Where zebra gets its configuration from mgmtd, that has a module, and the commands.
+        mgmtd_module = build / "zebra-plugin" / ".libs" / "mgmtd_holdfast.so"
+        self.mgmtd_module = mgmtd_module if mgmtd_module.exists() else None
         for path in (self.module, self.fpmd):
             if not path.exists():
                 raise LabError(f"{path} is missing: build the tree first")
@@ -51,13 +54,34 @@ class Holdfast:
         for node in network.topology.holdfast_nodes:
             self.start(network, node)
 
+    def _block(self, node):
+        return [
+            "holdfast", f" prefix {topology.VIP}/32", f" member-range {topology.MEMBER_RANGE}",
+            f" local-member {node.member}", f" directory key-file {self.key_file}", "exit",
+        ]  # fmt: skip
+
     def zebra_config(self, node):
-        if not node.runs_holdfast:
-            return ""
-        return (
-            f"holdfast\n prefix {topology.VIP}/32\n member-range {topology.MEMBER_RANGE}\n"
-            f" local-member {node.member}\n directory key-file {self.key_file}\nexit\n"
-        )
+        """Of zebra's own file."""
+        return "".join(f"{line}\n" for line in self._block(node)) if node.runs_holdfast and not self.mgmtd_module else ""
+
+    def daemons(self, node):
+        """What runs beside zebra on a node, and starts before it: {daemon: more arguments}."""
+        return {"mgmtd": ["-M", self.mgmtd_module]} if node.runs_holdfast and self.mgmtd_module else {}
+
+    def configure_started(self, network, node):
+        """When the daemons of a node were started: what is in no file of theirs."""
+        if not self.daemons(node):
+            return
+        end = time.monotonic() + READY_TIMEOUT
+        while True:
+            try:
+                with network.vty(node.name, "mgmtd") as vty:
+                    vty.configure(self._block(node))
+                return
+            except LabError:  # mgmtd has no time for us while it configures a zebra that just started
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.1)
 
     def zebra_arguments(self, network, node):
         return ["-M", f"{self.module}:{self._socket(network, node)}"]
@@ -180,7 +204,7 @@ class Holdfast:
         """Adds *lines* to the `holdfast` block of every node, and waits until `show holdfast paths` tells *value*."""
         nodes = network.topology.holdfast_nodes
         for node in nodes:
-            with network.vty(node, "zebra") as vty:
+            with network.vty(node, "mgmtd" if self.mgmtd_module else "zebra") as vty:
                 vty.configure(["holdfast", *lines])
         end = time.monotonic() + READY_TIMEOUT
         while any((self.ask(network, node, "paths") or {}).get(key) != value for node in nodes):

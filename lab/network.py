@@ -54,14 +54,11 @@ class Network:
                 self._write_configuration(node)
         if self.holdfast:
             self.holdfast.prepare(self)
-        for name, node in self.topology.nodes.items():
-            if node.runs_frr:
-                self.start_daemon(name, "zebra")
-        for name, node in self.topology.nodes.items():
-            if node.runs_frr:
-                self._await_socket(name, "zebra")
-                self.start_daemon(name, "bfdd")
-                self.start_daemon(name, "bgpd")
+        nodes = [name for name, node in self.topology.nodes.items() if node.runs_frr]
+        for name in nodes:
+            self._start_first(name)
+        for name in nodes:
+            self._start_others(name)
 
     def _make_namespaces(self):
         names = [self.run.namespace(name) for name in self.topology.nodes]
@@ -122,17 +119,38 @@ class Network:
             shutil.chown(directory / f"{daemon}.conf", "frr", "frr")
         shutil.chown(directory, "frr", "frr")
 
+    def _beside(self, node):
+        """{daemon: more arguments} of what runs on the node for Holdfast's sake."""
+        return self.holdfast.daemons(self.topology.nodes[node]) if self.holdfast else {}
+
+    def _start_first(self, node):
+        for daemon in self._beside(node):
+            self.start_daemon(node, daemon)
+            self._await_socket(node, daemon)
+        self.start_daemon(node, "zebra")
+
+    def _start_others(self, node):
+        self._await_socket(node, "zebra")
+        if self.holdfast:
+            self.holdfast.configure_started(self, self.topology.nodes[node])
+        self.start_daemon(node, "bfdd")
+        self.start_daemon(node, "bgpd")
+
     def start_daemon(self, node, daemon):
         directory = self.directory(node)
+        beside = self._beside(node)
         argv = [
             FRR_DIR / daemon,
-            "-f", directory / f"{daemon}.conf",
+            *([] if daemon in beside else ["-f", directory / f"{daemon}.conf"]),
+            *beside.get(daemon, []),
             "-i", directory / f"{daemon}.pid",
             "-z", directory / "zserv.api",
             "--vty_socket", directory,
             "-P", "0",
             "--log", f"file:{directory}/{daemon}.log",
         ]  # fmt: skip
+        if beside and daemon in ("zebra", *beside):
+            argv += ["-N", self.run.namespace(node)]  # sockets of the node's own between the two
         if daemon == "bfdd":
             argv += ["--bfdctl", directory / "bfdd.sock"]
         if daemon == "zebra" and self.holdfast and self.topology.nodes[node].runs_holdfast:
@@ -143,14 +161,13 @@ class Network:
 
     def start_daemons(self, node):
         self._write_configuration(self.topology.nodes[node])
-        self.start_daemon(node, "zebra")
-        self._await_socket(node, "zebra")
-        self.start_daemon(node, "bfdd")
-        self.start_daemon(node, "bgpd")
+        self._start_first(node)
+        self._start_others(node)
 
     def kill_daemons(self, node, sig=9):
         """Kills the node's daemons where they stand; zebra's routes stay in the kernel."""
-        victims = [self.daemons.pop((node, daemon)) for daemon in DAEMONS if (node, daemon) in self.daemons]
+        names = (*self._beside(node), *DAEMONS)
+        victims = [self.daemons.pop((node, daemon)) for daemon in names if (node, daemon) in self.daemons]
         self.run.stop(victims, sig)
 
     def _await_socket(self, node, daemon):
@@ -258,7 +275,7 @@ class Network:
                 self.ip(name, *[f"route replace {route}" for route in node.routes])
         for name, node in self.topology.nodes.items():
             dead = node.runs_frr and [
-                daemon for daemon in DAEMONS
+                daemon for daemon in (*self._beside(name), *DAEMONS)
                 if (name, daemon) not in self.daemons or self.daemons[name, daemon].poll() is not None
             ]  # fmt: skip
             if dead:

@@ -16,6 +16,7 @@ import time
 
 ROOT = pathlib.Path("/run/holdfast-lab")
 NETNS = pathlib.Path("/run/netns")
+FRR_STATE = (pathlib.Path("/run/frr"), pathlib.Path("/var/lib/frr"))
 CLONE_NEWNET = 0x40000000
 PR_SET_PDEATHSIG = 1
 
@@ -180,6 +181,9 @@ def remove_leftovers(prefix):
     if bpf.is_mount():
         subprocess.run(["umount", bpf], capture_output=True, check=False)
     shutil.rmtree(ROOT / prefix, ignore_errors=True)
+    for directory in FRR_STATE:  # daemons with -N
+        for path in directory.glob(f"{prefix}-*"):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def cleanup_stale():

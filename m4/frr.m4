@@ -20,6 +20,10 @@ AS_IF([test "$enable_zebra_plugin" != no], [
 	AS_IF([test -z "$FRR_MODULE_DIR"], [FRR_MODULE_DIR=/usr/lib/frr/modules])
 	AC_MSG_RESULT([$frr_version, modules in $FRR_MODULE_DIR])
 
+	AC_MSG_CHECKING([whether zebra gets its configuration from mgmtd])
+	AS_IF([grep -q zebra_be_client_data "$with_zebra"], [frr_through_mgmtd=1], [frr_through_mgmtd=0])
+	AC_MSG_RESULT([$frr_through_mgmtd])
+
 	AC_MSG_CHECKING([for the headers of FRR $frr_version])
 	AS_IF([test -n "$with_frr_source"], [FRR_SOURCE=$with_frr_source],
 		[FRR_SOURCE=`"$srcdir/tools/frr-headers" --print 2>/dev/null`])
@@ -44,10 +48,11 @@ AS_IF([test "$enable_zebra_plugin" != no], [
 	FRR_CLIPPY=$FRR_BUILD/lib/clippy
 	FRR_VERSION_NUMBER=`echo "$frr_version" | awk -F. '{ print $1 * 100 + $2 }'`
 	dnl FRR's config.h, not ours; its headers are not ours to warn about.
-	FRR_CPPFLAGS="-UHAVE_CONFIG_H -include $FRR_BUILD/config.h -DFRR_VERSION_NUMBER=$FRR_VERSION_NUMBER -isystem $FRR_BUILD -isystem $FRR_SOURCE -isystem $FRR_BUILD/lib -isystem $FRR_SOURCE/lib -isystem $FRR_SOURCE/include $LIBYANG_CFLAGS $JSON_CFLAGS"
+	FRR_CPPFLAGS="-UHAVE_CONFIG_H -include $FRR_BUILD/config.h -DFRR_VERSION_NUMBER=$FRR_VERSION_NUMBER -DHOLDFAST_THROUGH_MGMTD=$frr_through_mgmtd -isystem $FRR_BUILD -isystem $FRR_SOURCE -isystem $FRR_BUILD/lib -isystem $FRR_SOURCE/lib -isystem $FRR_SOURCE/include $LIBYANG_CFLAGS $JSON_CFLAGS"
 	FRR_CFLAGS="-fms-extensions -Wno-missing-field-initializers"
 ])
 AM_CONDITIONAL([ZEBRA_PLUGIN], [test "$enable_zebra_plugin" != no])
+AM_CONDITIONAL([THROUGH_MGMTD], [test "$enable_zebra_plugin" != no && test "$frr_through_mgmtd" = 1])
 AC_SUBST([FRR_SOURCE])
 AC_SUBST([FRR_BUILD])
 AC_SUBST([FRR_CLIPPY])

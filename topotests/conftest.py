@@ -13,6 +13,8 @@ import tempfile
 TOP = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 BUILD = os.environ.get("HOLDFAST_BUILD", TOP)
 MODULE = os.path.join(BUILD, "zebra-plugin/.libs/zebra_holdfast.so")
+MGMTD_MODULE = os.path.join(BUILD, "zebra-plugin/.libs/mgmtd_holdfast.so")
+THROUGH_MGMTD = os.path.exists(MGMTD_MODULE)  # the commands are mgmtd's, which gives zebra its configuration
 VTYSH = os.path.join(BUILD, "vtysh/.libs/holdfast_vtysh.so")
 
 FRR = os.environ.get("FRR_TOPOTESTS")
@@ -29,6 +31,15 @@ import sanitizer  # noqa: E402
 
 with open(os.path.join(FRR, "conftest.py")) as source:
     exec(compile(source.read(), os.path.join(FRR, "conftest.py"), "exec"))
+
+def load_module(router, options=""):
+    """For a router that is going to be started: zebra with the module, and *options*; mgmtd with its own."""
+    from lib.topogen import TopoRouter
+
+    router.load_config(TopoRouter.RD_ZEBRA, None, "-M %s %s" % (MODULE, options))
+    if THROUGH_MGMTD:
+        router.load_config(TopoRouter.RD_MGMTD, None, "-M " + MGMTD_MODULE)
+
 
 frr_configure = pytest_configure  # noqa: F821
 

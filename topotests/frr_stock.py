@@ -13,7 +13,7 @@ import frr_library  # noqa: E402,F401
 import lib.topotest  # noqa: E402
 
 BUILD = os.environ["HOLDFAST_BUILD"]
-MODULE = os.path.join(BUILD, "zebra-plugin/.libs/zebra_holdfast.so")
+MODULES = {daemon: os.path.join(BUILD, "zebra-plugin/.libs/%s_holdfast.so" % daemon) for daemon in ("zebra", "mgmtd")}
 COMMANDS = ["configure", "holdfast", "prefix 203.0.113.80/32", "prefix 2001:db8:80::80/128",
             "member-range 10.0.0.0/8", "member-range 192.168.0.0/16", "member-range 172.16.0.0/12",
             "member-range fc00::/7"]
@@ -23,9 +23,10 @@ stock_start = lib.topotest.Router.startRouterDaemons
 
 def start(self, daemons=None, tgen=None):
     starts_zebra = self.daemons["zebra"] == 1 if daemons is None else "zebra" in daemons
-    zebra = self.daemons_options.get("zebra") or ""
-    if MODULE not in zebra:
-        self.daemons_options["zebra"] = "%s -M %s" % (zebra, MODULE)
+    for daemon, module in MODULES.items():
+        options = self.daemons_options.get(daemon) or ""
+        if os.path.exists(module) and module not in options:
+            self.daemons_options[daemon] = "%s -M %s" % (options, module)
     result = stock_start(self, daemons, tgen)
     if starts_zebra:
         shown = self.cmd("vtysh -c 'show modules' 2>&1")

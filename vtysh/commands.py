@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Makes the command table of vtysh from the commands of zebra's module: run by FRR's clippy, whose
-# parser reads the C files. Each DEFPY becomes an entry that vtysh forwards to zebra; DEFPY_NOSH, the
-# command that enters the node, also moves vtysh there. install_element() lines are repeated.
+# Makes the command table of vtysh from the commands of the modules: run by FRR's clippy, whose parser
+# reads the C files. Each DEFPY becomes an entry that vtysh forwards: one of the northbound (DEFPY_YANG) to the
+# daemon that has the configuration, others to zebra; ..._NOSH, the command that enters the node, also
+# moves vtysh there. install_element() lines are repeated.
 import re
 import sys
 import _clippy
@@ -15,17 +16,18 @@ def main():
         if entry["type"].startswith("DEFPY"):
             _, name, string, doc = entry["args"]
             enters = entry["type"].endswith("NOSH")
-            commands[name[0]] = (" ".join(string), "\n\t       ".join(doc), enters)
+            daemon = "HOLDFAST_VTYSH_CONFIGURATION" if "_YANG" in entry["type"] else "VTYSH_ZEBRA"
+            commands[name[0]] = (" ".join(string), "\n\t       ".join(doc), daemon, enters)
         elif entry["type"] == "install_element":
             node, command = entry["args"]
             lines.append(("".join(node), "".join(command).lstrip("&")))
     text = ["/* Made by vtysh/commands.py from %s. */" % names, ""]
-    for name, (string, doc, enters) in commands.items():
+    for name, (string, doc, daemon, enters) in commands.items():
         text.append("static const struct cmd_element %s = {" % name)
         text.append('\t.name = "%s",' % name)
         text.append("\t.string = %s," % string)
         text.append("\t.doc = %s," % doc)
-        text.append("\t.daemon = VTYSH_ZEBRA_BIT,")
+        text.append("\t.daemon = %s," % daemon)
         if enters:
             text.append("\t.func = enter_node,")
         text.append("};")

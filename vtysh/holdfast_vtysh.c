@@ -16,7 +16,7 @@
 
 #include "zebra-plugin/holdfast_node.h"
 
-#define VTYSH_ZEBRA_BIT 0x00001 /* VTYSH_ZEBRA of vtysh/vtysh.h */
+#define VTYSH_ZEBRA 0x00001 /* of vtysh/vtysh.h */
 
 void vty_init_vtysh(void);
 
@@ -38,7 +38,7 @@ static int enter_node(const struct cmd_element *self, struct vty *vty, int argc,
 	return CMD_SUCCESS;
 }
 
-/* Only zebra is in the node, so that only zebra has to leave it. */
+/* Only one daemon is in the node, so that only that one has to leave it. */
 static int leave_node(const struct cmd_element *self, struct vty *vty, int argc,
 		      struct cmd_token *argv[])
 {
@@ -50,7 +50,7 @@ static const struct cmd_element exit_cmd = {
 	.name = "holdfast_exit_cmd",
 	.string = "exit",
 	.doc = "Exit current mode and down to previous mode\n",
-	.daemon = VTYSH_ZEBRA_BIT,
+	.daemon = HOLDFAST_VTYSH_CONFIGURATION,
 	.func = leave_node,
 };
 
@@ -58,7 +58,7 @@ static const struct cmd_element quit_cmd = {
 	.name = "holdfast_quit_cmd",
 	.string = "quit",
 	.doc = "Exit current mode and down to previous mode\n",
-	.daemon = VTYSH_ZEBRA_BIT,
+	.daemon = HOLDFAST_VTYSH_CONFIGURATION,
 	.func = leave_node,
 };
 

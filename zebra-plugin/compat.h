@@ -3,7 +3,9 @@
  * What differs between the versions of FRR: the event loop, the directory of sockets and parts of
  * the northbound were renamed after 8.x, <string.h> does not come with zebra.h any more, the inputs
  * of an RPC are no list any more, and the end of a system route (connected, local, kernel) has a
- * context of its own. The build sets FRR_VERSION_NUMBER, 804 for 8.4.
+ * context of its own. In the newest one mgmtd has zebra's configuration. The build sets
+ * FRR_VERSION_NUMBER, 804 for 8.4, and HOLDFAST_THROUGH_MGMTD; it also takes one of
+ * holdfast_frontend_zebra.c and holdfast_frontend_mgmtd.c.
  */
 #ifndef HOLDFAST_COMPAT_H
 #define HOLDFAST_COMPAT_H
@@ -110,6 +112,13 @@ static inline int holdfast_cli_rpc(struct vty *vty, const char *xpath, const cha
 #else
 #define holdfast_system_routes_enable() ((void)0)
 #define holdfast_system_route_ends(ctx) false
+#endif
+
+/* Which daemon vtysh sends configuration to, as a bit: VTYSH_MGMTD or VTYSH_ZEBRA of vtysh.h. */
+#if HOLDFAST_THROUGH_MGMTD
+#define HOLDFAST_VTYSH_CONFIGURATION 0x200000
+#else
+#define HOLDFAST_VTYSH_CONFIGURATION 0x00001
 #endif
 
 #endif

@@ -2,21 +2,18 @@
 /*
  * See holdfast_cli.h. The commands of vtysh are generated from this file. What a value's YANG type
  * would refuse is refused here, in words; how values fit together is the northbound's to say.
+ * Nothing here may be zebra's or mgmtd's own.
  */
 #include "zebra-plugin/compat.h"
 
 #include "lib/command.h"
-#include "lib/if.h"
 #include "lib/northbound_cli.h"
 #include "lib/prefix.h"
-#include "lib/vrf.h"
 
 #include "zebra-plugin/holdfast_cli.h"
 #include "zebra-plugin/holdfast_config.h"
 #include "zebra-plugin/holdfast_nb.h"
 #include "zebra-plugin/holdfast_node.h"
-#include "zebra-plugin/holdfast_vty.h"
-#include "zebra-plugin/holdfast_write.h"
 
 static int refuse(struct vty *vty, const struct error *error)
 {
@@ -34,7 +31,7 @@ static void warn(struct vty *vty, const struct error *error)
 static int change(struct vty *vty, const char *no, const char *xpath, const char *value)
 {
 	nb_cli_enqueue_change(vty, xpath, no ? NB_OP_DESTROY : NB_OP_MODIFY, no ? NULL : value);
-	return nb_cli_apply_changes(vty, NULL);
+	return holdfast_cli_apply(vty);
 }
 
 static bool is_there(struct vty *vty, const char *xpath)
@@ -60,7 +57,7 @@ static int change_prefix(struct vty *vty, const char *no, const char *name,
 	/* FRR 8 adds the entry to the path by itself, 10 does not; twice is as good as once. */
 	snprintf(leaf, sizeof(leaf), no ? "./%s[.='%s']" : "./%s", name, text);
 	nb_cli_enqueue_change(vty, leaf, no ? NB_OP_DESTROY : NB_OP_CREATE, text);
-	return nb_cli_apply_changes(vty, NULL);
+	return holdfast_cli_apply(vty);
 }
 
 #include "zebra-plugin/holdfast_cli_clippy.c"
@@ -70,7 +67,7 @@ DEFPY_YANG_NOSH(holdfast, holdfast_cmd, "holdfast", HOLDFAST_STR)
 	int result;
 
 	nb_cli_enqueue_change(vty, HOLDFAST_XPATH, NB_OP_CREATE, NULL);
-	result = nb_cli_apply_changes(vty, NULL);
+	result = holdfast_cli_apply(vty);
 	if (result == CMD_SUCCESS)
 		VTY_PUSH_XPATH(HOLDFAST_NODE, HOLDFAST_XPATH);
 	return result;
@@ -79,7 +76,7 @@ DEFPY_YANG_NOSH(holdfast, holdfast_cmd, "holdfast", HOLDFAST_STR)
 DEFPY_YANG(no_holdfast, no_holdfast_cmd, "no holdfast", NO_STR HOLDFAST_STR)
 {
 	nb_cli_enqueue_change(vty, HOLDFAST_XPATH, NB_OP_DESTROY, NULL);
-	return nb_cli_apply_changes(vty, NULL);
+	return holdfast_cli_apply(vty);
 }
 
 DEFPY_YANG(holdfast_prefix, holdfast_prefix_cmd, "[no$no] prefix <A.B.C.D/M|X:X::X:X/M>$prefix",
@@ -120,8 +117,7 @@ DEFPY_YANG(holdfast_local_member, holdfast_local_member_cmd,
 	result = change(vty, no, leaf, text);
 	if (no || result != CMD_SUCCESS)
 		return result;
-	if (!if_address_is_local(sockunion_get_addr(address), sockunion_family(address),
-				 VRF_DEFAULT)) {
+	if (!holdfast_cli_address_is_local(address)) {
 		error_set(&error, "local-member %s is no address of this host (yet)", text);
 		warn(vty, &error);
 	}
@@ -214,7 +210,7 @@ DEFPY_YANG(holdfast_engine, holdfast_engine_cmd,
 
 	nb_cli_enqueue_change(vty, "./directory/valkey", NB_OP_DESTROY, NULL);
 	if (no || !server)
-		return nb_cli_apply_changes(vty, NULL);
+		return holdfast_cli_apply(vty);
 	engine_valkey_init(&valkey);
 	valkey.port = (uint16_t)port;
 	valkey.tls = tls;
@@ -240,7 +236,7 @@ DEFPY_YANG(holdfast_engine, holdfast_engine_cmd,
 	change_file(vty, "ca-file", authority);
 	change_file(vty, "certificate", certificate);
 	change_file(vty, "key", key);
-	return nb_cli_apply_changes(vty, NULL);
+	return holdfast_cli_apply(vty);
 }
 
 DEFPY_YANG(holdfast_tunnel, holdfast_tunnel_cmd,
@@ -279,7 +275,7 @@ static void warn_path_mask(struct vty *vty)
 {
 	struct holdfast_config config;
 	struct error error;
-	const struct lyd_node *block = yang_dnode_get(vty->candidate_config->dnode, HOLDFAST_XPATH);
+	const struct lyd_node *block = holdfast_nb_block(vty->candidate_config);
 
 	if (!block || holdfast_nb_config_read(block, &config, &error))
 		return;
@@ -314,7 +310,7 @@ DEFPY_YANG(holdfast_mark, holdfast_mark_cmd,
 	    change_mark(vty, no, all, "./mark/tunnel-bit", tunnel, &tunnel_text, &error) ||
 	    change_mark(vty, no, all, "./mark/path-mask", path, &path_text, &error))
 		return refuse(vty, &error);
-	result = nb_cli_apply_changes(vty, NULL);
+	result = holdfast_cli_apply(vty);
 	if (result == CMD_SUCCESS)
 		warn_path_mask(vty);
 	return result;
@@ -377,34 +373,33 @@ DEFPY_YANG(holdfast_flows_fast_path, holdfast_flows_fast_path_cmd, "[no$no] flow
 	return change(vty, no, "./flows/fast-path", "true");
 }
 
-void holdfast_cli_show(struct vty *vty, const struct lyd_node *dnode, bool show_defaults)
+/* What is asked of another VRF is refused in words, not as a command that nobody knows. */
+static int refuse_vrf(struct vty *vty, const char *name)
 {
-	struct holdfast_config config;
-	struct error error;
-
-	vty_out(vty, "holdfast\n");
-	if (holdfast_nb_config_read(dnode, &config, &error)) /* a candidate, not yet validated */
-		vty_out(vty, "! %s\n", error.text);
-	holdfast_write_block(vty, &config);
+	vty_out(vty, VRF_REFUSED_FORMAT, name, name);
+	return CMD_WARNING_CONFIG_FAILED;
 }
 
-/*
- * No `exit`: a vtysh or zebra that does not know the block (after an upgrade of FRR, say) would
- * take it for the end of the whole configuration, and leave out what is behind it.
- */
-void holdfast_cli_show_end(struct vty *vty, const struct lyd_node *dnode)
+DEFPY_YANG(holdfast_vrf, holdfast_vrf_cmd, "[no] holdfast vrf NAME$name",
+	   NO_STR HOLDFAST_STR VRF_REFUSED_STR "Name of the VRF\n")
 {
-	vty_out(vty, "!\n");
+	return refuse_vrf(vty, name);
 }
 
-static int write_config(struct vty *vty)
+DEFPY_YANG(holdfast_line_vrf, holdfast_line_vrf_cmd,
+	   "[no] <prefix <A.B.C.D/M|X:X::X:X/M>|member-range <A.B.C.D/M|X:X::X:X/M>"
+	   "|local-member <A.B.C.D|X:X::X:X>> vrf NAME$name",
+	   NO_STR "A VIP: an anycast address whose sessions are kept\n"
+		  "The address, with /32\n"
+		  "The address, with /128\n"
+		  "A host route inside says that there is a member\n"
+		  "Prefix of the members' own addresses\n"
+		  "Prefix of the members' own addresses\n"
+		  "This host's own address, one of each family\n"
+		  "Address inside a member range\n"
+		  "Address inside a member range\n" VRF_REFUSED_STR "Name of the VRF\n")
 {
-	const struct lyd_node *block = yang_dnode_get(running_config->dnode, HOLDFAST_XPATH);
-	bool debug = holdfast_vty_write_debug(vty);
-
-	if (block)
-		nb_cli_show_dnode_cmds(vty, block, false);
-	return debug || block;
+	return refuse_vrf(vty, name);
 }
 
 static struct cmd_node holdfast_node = {
@@ -412,15 +407,18 @@ static struct cmd_node holdfast_node = {
 	.node = HOLDFAST_NODE,
 	.parent_node = CONFIG_NODE,
 	.prompt = HOLDFAST_PROMPT,
-	.config_write = write_config,
 };
 
-void holdfast_cli_init(void)
+void holdfast_cli_init(int (*write)(struct vty *vty), int (*leave)(struct vty *vty))
 {
+	holdfast_node.config_write = write;
+	holdfast_node.node_exit = leave;
 	install_node(&holdfast_node);
 	install_default(HOLDFAST_NODE);
 	install_element(CONFIG_NODE, &holdfast_cmd);
 	install_element(CONFIG_NODE, &no_holdfast_cmd);
+	install_element(CONFIG_NODE, &holdfast_vrf_cmd);
+	install_element(HOLDFAST_NODE, &holdfast_line_vrf_cmd);
 	install_element(HOLDFAST_NODE, &holdfast_prefix_cmd);
 	install_element(HOLDFAST_NODE, &holdfast_member_range_cmd);
 	install_element(HOLDFAST_NODE, &holdfast_local_member_cmd);

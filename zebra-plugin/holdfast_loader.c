@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What zebra loads (-M zebra_holdfast[:SOCKET]). A module that zebra cannot load ends zebra, and
- * one that was built for another version crashes it: both may come with an upgrade of FRR, and
- * would take the host's routing away. So this one needs nothing that differs between versions; it
- * looks which FRR is running, and loads zebra_holdfast_core.so from its own directory if that was
- * built for it. Else zebra runs without Holdfast, and standard error and the system's log say why.
+ * What zebra loads (-M zebra_holdfast[:SOCKET]), and mgmtd (-M mgmtd_holdfast): the build names the
+ * module. One that a daemon cannot load ends the daemon, and one that was built for another version
+ * crashes it: both may come with an upgrade of FRR, and would take the host's routing away. So this
+ * one needs nothing that differs between versions; it looks which FRR is running, and loads
+ * NAME_core.so from its own directory if that was built for it. Else the daemon runs without
+ * Holdfast, and standard error and the system's log say why.
  */
 #include <zebra.h>
 
@@ -21,13 +22,13 @@
 
 static int module_init(void);
 
-FRR_MODULE_SETUP(.name = "zebra_holdfast", .version = HOLDFAST_VERSION,
+FRR_MODULE_SETUP(.name = HOLDFAST_MODULE, .version = HOLDFAST_VERSION,
 		 .description = "Holdfast: keeps the TCP sessions of an anycast service",
 		 .init = module_init, );
 
 /* What `show modules` says of one that is loaded, but does nothing. */
 static const struct frrmod_info inactive_info = {
-	.name = "zebra_holdfast",
+	.name = HOLDFAST_MODULE,
 	.version = HOLDFAST_VERSION,
 	.description = "Holdfast: NOT ACTIVE, built for FRR " FRR_VERSION,
 };
@@ -54,7 +55,7 @@ static bool version_fits(void)
 	return false;
 }
 
-/* zebra goes on in any case. */
+/* The daemon goes on in any case. */
 static int module_init(void)
 {
 	holdfast_core_start_fn *start = NULL;
@@ -69,7 +70,7 @@ static int module_init(void)
 		return 0;
 	}
 	snprintf(own, sizeof(own), "%s", found.dli_fname); /* strlcpy() is of newer C libraries */
-	snprintf(path, sizeof(path), "%s/zebra_holdfast_core.so", dirname(own));
+	snprintf(path, sizeof(path), "%s/" HOLDFAST_MODULE "_core.so", dirname(own));
 	handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	symbol = handle ? dlsym(handle, HOLDFAST_CORE_START) : NULL;
 	if (!symbol) {

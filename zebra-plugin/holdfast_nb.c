@@ -8,21 +8,9 @@
 #include "lib/memory.h"
 #include "lib/yang.h"
 
-#include "yang/frr-holdfast.yang.h"
 #include "zebra-plugin/holdfast_nb.h"
 
-static struct yang_module_embed model = {
-	.mod_name = "frr-holdfast",
-	.mod_rev = HOLDFAST_YANG_REVISION,
-	.sub_mod_name = "",
-	.sub_mod_rev = "",
-	.data = HOLDFAST_YANG_MODEL,
-	.format = LYS_IN_YANG,
-};
-
 /* clang-format off */
-#define LOCAL_MEMBER(path) \
-	{ .xpath = HOLDFAST_XPATH path, .cbs = {.modify = holdfast_nb_local_member_modify} }
 #define STATE(path, get) \
 	{ .xpath = HOLDFAST_XPATH "/state" path, .cbs = {.get_elem = get} }
 #define STATE_LIST(path, name) \
@@ -33,7 +21,7 @@ static struct yang_module_embed model = {
 
 /* What is not the same for all nodes of its kind: see node_callbacks(). */
 static const struct frr_yang_module_info info = {
-	.name = "frr-holdfast",
+	.name = HOLDFAST_MODEL_NAME,
 	.nodes = {
 		{
 			.xpath = HOLDFAST_XPATH,
@@ -41,12 +29,10 @@ static const struct frr_yang_module_info info = {
 				.destroy = holdfast_nb_block_destroy,
 				.pre_validate = holdfast_nb_block_pre_validate,
 				.apply_finish = holdfast_nb_block_apply_finish,
-				.cli_show = holdfast_cli_show,
-				.cli_show_end = holdfast_cli_show_end,
+				.cli_show = holdfast_nb_cli_show,
+				.cli_show_end = holdfast_nb_cli_show_end,
 			}
 		},
-		LOCAL_MEMBER("/local-member/ipv4"),
-		LOCAL_MEMBER("/local-member/ipv6"),
 		STATE("/connected", holdfast_nb_state_connected_get),
 		STATE("/age", holdfast_nb_state_age_get),
 		{
@@ -168,7 +154,7 @@ int holdfast_nb_init(void)
 		zlog_err("Holdfast: this zebra has no northbound as FRR 8.4 has it");
 		return -1;
 	}
-	yang_module_embed(&model);
+	holdfast_model_embed();
 	yang_snodes_iterate(holdfast_yang_module_load(info.name)->info, node_add, 0, memtype);
 	nb_validate_callbacks();
 	return 0;

@@ -14,6 +14,7 @@
 
 #include "zebra-plugin/holdfast_counters.h"
 #include "zebra-plugin/holdfast_fpm.h"
+#include "zebra-plugin/holdfast_frontend.h"
 #include "zebra-plugin/holdfast_show.h"
 #include "zebra-plugin/holdfast_wire.h"
 
@@ -392,8 +393,7 @@ int holdfast_show_unconnected(struct vty *vty, bool configured, bool json)
 			"fpmd is not connected (socket %s: %s): start it, e.g. systemctl start fpmd",
 			state.path, state.reason);
 	else
-		snprintf(reason, sizeof(reason),
-			 "Holdfast is not configured: enter `holdfast` in configuration mode");
+		snprintf(reason, sizeof(reason), "%s", holdfast_frontend_unconfigured());
 	if (json) {
 		json_object *answer = json_object_new_object();
 

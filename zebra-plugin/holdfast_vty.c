@@ -194,44 +194,16 @@ DEFPY(clear_holdfast_pins, clear_holdfast_pins_cmd,
 	return ask_fpmd(vty, &question);
 }
 
-/* What is asked of another VRF is refused in words, not as a command that nobody knows. */
-static int refuse_vrf(struct vty *vty, const char *name)
-{
-	vty_out(vty,
-		"%% VRF %s: Holdfast serves the default VRF only, which is not named; remove `vrf %s`\n",
-		name, name);
-	return CMD_WARNING_CONFIG_FAILED;
-}
-
-DEFPY(holdfast_vrf, holdfast_vrf_cmd, "[no] holdfast vrf NAME$name",
-      NO_STR HOLDFAST_STR VRF_REFUSED_STR "Name of the VRF\n")
-{
-	return refuse_vrf(vty, name);
-}
-
-DEFPY(holdfast_line_vrf, holdfast_line_vrf_cmd,
-      "[no] <prefix <A.B.C.D/M|X:X::X:X/M>|member-range <A.B.C.D/M|X:X::X:X/M>"
-      "|local-member <A.B.C.D|X:X::X:X>> vrf NAME$name",
-      NO_STR "A VIP: an anycast address whose sessions are kept\n"
-	     "The address, with /32\n"
-	     "The address, with /128\n"
-	     "A host route inside says that there is a member\n"
-	     "Prefix of the members' own addresses\n"
-	     "Prefix of the members' own addresses\n"
-	     "This host's own address, one of each family\n"
-	     "Address inside a member range\n"
-	     "Address inside a member range\n" VRF_REFUSED_STR "Name of the VRF\n")
-{
-	return refuse_vrf(vty, name);
-}
-
+/* As the commands of holdfast_cli.c that name a VRF. */
 DEFPY(show_holdfast_vrf, show_holdfast_vrf_cmd, "show holdfast vrf NAME$name",
       SHOW_STR HOLDFAST_STR VRF_REFUSED_STR "Name of the VRF\n")
 {
-	return refuse_vrf(vty, name);
+	vty_out(vty, VRF_REFUSED_FORMAT, name, name);
+	return CMD_WARNING;
 }
 
-bool holdfast_vty_write_debug(struct vty *vty)
+/* The debug lines of running-config. */
+static int write_debug(struct vty *vty)
 {
 	uint32_t all = 0;
 	size_t i;
@@ -243,8 +215,15 @@ bool holdfast_vty_write_debug(struct vty *vty)
 	for (i = 0; debug_saved != all && i < array_size(debug_topics); i++)
 		if (debug_saved & debug_topics[i].bit)
 			vty_out(vty, "debug holdfast %s\n", debug_topics[i].word);
-	return debug_saved;
+	return debug_saved != 0;
 }
+
+static struct cmd_node debug_node = {
+	.name = "debug holdfast",
+	.node = HOLDFAST_DEBUG_NODE,
+	.prompt = "",
+	.config_write = write_debug,
+};
 
 static int show_debugging(struct vty *vty)
 {
@@ -258,6 +237,7 @@ static int show_debugging(struct vty *vty)
 
 void holdfast_vty_init(void)
 {
+	install_node(&debug_node);
 	install_element(ENABLE_NODE, &generate_holdfast_key_cmd);
 	install_element(ENABLE_NODE, &debug_holdfast_cmd);
 	install_element(CONFIG_NODE, &debug_holdfast_cmd);
@@ -265,7 +245,5 @@ void holdfast_vty_init(void)
 	install_element(VIEW_NODE, &show_holdfast_flow_cmd);
 	install_element(ENABLE_NODE, &clear_holdfast_pins_cmd);
 	install_element(VIEW_NODE, &show_holdfast_vrf_cmd);
-	install_element(CONFIG_NODE, &holdfast_vrf_cmd);
-	install_element(HOLDFAST_NODE, &holdfast_line_vrf_cmd);
 	hook_register(zebra_debug_show_debugging, show_debugging);
 }

@@ -12,10 +12,10 @@
 #include "zebra/zebra_dplane.h"
 
 #include "zebra-plugin/holdfast_active.h"
-#include "zebra-plugin/holdfast_cli.h"
 #include "zebra-plugin/holdfast_core.h"
 #include "zebra-plugin/holdfast_counters.h"
 #include "zebra-plugin/holdfast_fpm.h"
+#include "zebra-plugin/holdfast_frontend.h"
 #include "zebra-plugin/holdfast_memory.h"
 #include "zebra-plugin/holdfast_nb.h"
 #include "zebra-plugin/holdfast_routes.h"
@@ -60,6 +60,7 @@ static int provider_process(struct zebra_dplane_provider *prov)
 static int provider_fini(struct zebra_dplane_provider *prov, bool early)
 {
 	if (early) {
+		holdfast_frontend_stop();
 		holdfast_active_stop();
 		holdfast_routes_stop();
 		holdfast_fpm_stop();
@@ -91,7 +92,7 @@ static int late_init(holdfast_loop *loop)
 		return 0;
 	}
 	holdfast_active_init(loop);
-	holdfast_cli_init();
+	holdfast_frontend_init(loop);
 	holdfast_vty_init();
 	return 0;
 }
@@ -102,5 +103,6 @@ FRR_COREMOD_SETUP(.name = "zebra_holdfast_core", .version = HOLDFAST_VERSION, );
 __attribute__((visibility("default"))) void holdfast_core_start(const char *arguments)
 {
 	socket_path = arguments;
+	holdfast_frontend_start();
 	hook_register(frr_late_init, late_init);
 }

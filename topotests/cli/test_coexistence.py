@@ -84,8 +84,10 @@ def routers(request):
         with open(path, "w") as file:
             file.write(BGP % (65000 + number, number, neighbor, neighbor, announced))
         router = tgen.gears[name]
-        router.load_config(TopoRouter.RD_ZEBRA, None,
-                           "-M %s -M dplane_fpm_nl" % CONFTEST.MODULE if number == 1 else None)
+        if number == 1:
+            CONFTEST.load_module(router, "-M dplane_fpm_nl")
+        else:
+            router.load_config(TopoRouter.RD_ZEBRA, None)
         router.load_config(TopoRouter.RD_BGP, path)
     r1, r2 = tgen.gears["r1"], tgen.gears["r2"]
     r1.load_config(TopoRouter.RD_STATIC, None)

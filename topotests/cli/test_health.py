@@ -57,7 +57,10 @@ def routers(request):
     tgen.start_topology()
     for name, router in tgen.gears.items():
         if name.startswith("r"):
-            router.load_config(TopoRouter.RD_ZEBRA, None, "-M " + CONFTEST.MODULE if name == "r1" else None)
+            if name == "r1":
+                CONFTEST.load_module(router)
+            else:
+                router.load_config(TopoRouter.RD_ZEBRA, None)
             router.run("touch /etc/frr/vtysh.conf")
     tgen.start_router()
     both = [tgen.gears["r1"], tgen.gears["r2"]]

@@ -55,12 +55,15 @@ def bgp(number, interfaces, networks):
     return "\n".join(lines + ["exit", ""])
 
 
-def load(tgen, name, text, zebra=None):
+def load(tgen, name, text, module=False):
     router = tgen.gears[name]
     path = os.path.join(tgen.logdir, name + ".conf")
     with open(path, "w") as file:
         file.write(text)
-    router.load_config(TopoRouter.RD_ZEBRA, None, zebra)
+    if module:
+        CONFTEST.load_module(router)
+    else:
+        router.load_config(TopoRouter.RD_ZEBRA, None)
     router.load_config(TopoRouter.RD_BGP, path)
     return router
 
@@ -71,7 +74,7 @@ def routers(request):
     tgen.start_topology()
     for number, name in enumerate(SERVERS, 2):
         load(tgen, name, bgp(number, [name + "-eth0"], [VIP, VIP6, "10.255.0.%d/32" % number]))
-    r1 = load(tgen, "r1", bgp(1, ["r1-eth0", "r1-eth1", "r1-eth2"], []), "-M " + CONFTEST.MODULE)
+    r1 = load(tgen, "r1", bgp(1, ["r1-eth0", "r1-eth1", "r1-eth2"], []), module=True)
     r1.load_config(TopoRouter.RD_STATIC, None)
     for number, name in enumerate(("r1",) + SERVERS, 1):
         router = tgen.gears[name]

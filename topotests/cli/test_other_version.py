@@ -3,7 +3,7 @@
 The module and vtysh's commands in an FRR that they were not built for: zebra and vtysh work as if they were not there,
 and both say why. What was built for another version is what was built, with another version's name in it.
 
-    r1: zebra with a module of version 1.0.0    r2: zebra with a module whose other half is missing
+    r1: zebra (and mgmtd) with a module of version 1.0.0    r2: zebra with a module whose other half is missing
 """
 import os
 import pathlib
@@ -39,6 +39,8 @@ def built(tmp_path_factory):
     as_of_another_version(CONFTEST.MODULE, place / "other" / "zebra_holdfast.so")
     (place / "other" / "zebra_holdfast_core.so").write_bytes(pathlib.Path(CORE).read_bytes())
     as_of_another_version(CONFTEST.VTYSH, place / "other" / "holdfast_vtysh.so")
+    if CONFTEST.THROUGH_MGMTD:
+        as_of_another_version(CONFTEST.MGMTD_MODULE, place / "other" / "mgmtd_holdfast.so")
     (place / "half" / "zebra_holdfast.so").write_bytes(pathlib.Path(CONFTEST.MODULE).read_bytes())
     return place
 
@@ -53,6 +55,8 @@ def tgen(request, built):
     made.start_topology()
     for name, half in (("r1", "other"), ("r2", "half")):
         made.gears[name].load_config(TopoRouter.RD_ZEBRA, None, "-M %s" % (built / half / "zebra_holdfast.so"))
+    if CONFTEST.THROUGH_MGMTD:
+        made.gears["r1"].load_config(TopoRouter.RD_MGMTD, None, "-M %s" % (built / "other" / "mgmtd_holdfast.so"))
     made.start_router()
     yield made
     made.stop_topology()
@@ -68,8 +72,9 @@ def zebra_works(router):
 def test_a_module_of_another_version(tgen):
     r1 = tgen.gears["r1"]
     zebra_works(r1)
-    assert ("Holdfast: the module is not active: it was built for FRR %s, and this is FRR %s: build Holdfast anew and "
-            "restart FRR" % (OTHER, VERSION)) in r1.run("cat zebra.err")
+    for daemon in ("zebra", "mgmtd") if CONFTEST.THROUGH_MGMTD else ("zebra",):
+        assert ("Holdfast: the module is not active: it was built for FRR %s, and this is FRR %s: build Holdfast anew and "
+                "restart FRR" % (OTHER, VERSION)) in r1.run("cat %s.err" % daemon)
     assert "Holdfast: NOT ACTIVE, built for FRR " in r1.run("vtysh -c 'show modules'")
     assert "Unknown command" in r1.run("vtysh -c 'configure' -c 'no such' 2>&1")
     assert "Unknown command" in r1.run("LD_PRELOAD=%s vtysh -c 'configure' -c holdfast 2>&1" % CONFTEST.VTYSH)

@@ -79,7 +79,10 @@ def routers(request):
     try:
         for number, name in enumerate(("r1",) + SERVERS, 1):
             router = tgen.gears[name]
-            router.load_config(TopoRouter.RD_ZEBRA, None, "-M " + CONFTEST.MODULE if name == "r1" else None)
+            if name == "r1":
+                CONFTEST.load_module(router)
+            else:
+                router.load_config(TopoRouter.RD_ZEBRA, None)
             networks = ["10.255.0.%d/32" % number] + (["192.0.2.80/32"] if number > 1 else ["10.9.0.0/24"])
             path = os.path.join(tgen.logdir, name + ".conf")
             with open(path, "w") as file:

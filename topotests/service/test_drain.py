@@ -48,7 +48,7 @@ def routers(request):
     tgen.start_topology()
     r1, c1 = tgen.gears["r1"], tgen.gears["c1"]
     try:
-        r1.load_config(TopoRouter.RD_ZEBRA, None, "-M " + CONFTEST.MODULE)
+        CONFTEST.load_module(r1)
         c1.load_config(TopoRouter.RD_ZEBRA, None)
         r1.run("umask 077; echo 1 $(head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \\n') >/etc/frr/holdfast.key;"
                " chown frr /etc/frr/holdfast.key; mkdir /etc/frr/bpf; mount -t bpf -o mode=700 bpf /etc/frr/bpf;"

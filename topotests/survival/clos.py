@@ -28,7 +28,7 @@ from lab.run import PR_SET_PDEATHSIG, LabError, Run  # noqa: E402
 from lab.traffic import Applications, Client  # noqa: E402
 
 SESSIONS = 120
-RD = {"zebra": TopoRouter.RD_ZEBRA, "bfdd": TopoRouter.RD_BFD, "bgpd": TopoRouter.RD_BGP}
+RD = {"zebra": TopoRouter.RD_ZEBRA, "bfdd": TopoRouter.RD_BFD, "bgpd": TopoRouter.RD_BGP, "mgmtd": "mgmtd"}
 
 libc = ctypes.CDLL(None)
 
@@ -110,8 +110,9 @@ class TopotestNetwork(Network):
                 self.ip(name, *lines)
 
     def start_daemons(self, node):
-        for daemon in DAEMONS:
+        for daemon in (*self._beside(node), *DAEMONS):
             self.start_daemon(node, daemon)
+        self.holdfast.configure_started(self, self.topology.nodes[node])
 
     def start_daemon(self, node, daemon):
         description = self.topology.nodes[node]
@@ -120,12 +121,15 @@ class TopotestNetwork(Network):
             "zebra": lambda: self.topology.zebra_config(description, extra),
             "bfdd": lambda: topology.bfdd_config(description),
             "bgpd": lambda: self.topology.bgpd_config(description, node in self.serving),
+            "mgmtd": lambda: "",
         }[daemon]()
         source = self.run.directory / node / f"{daemon}.conf"
         source.write_text(text)
-        ours = daemon == "zebra" and description.runs_holdfast
+        arguments = self._beside(node).get(daemon, [])
+        if daemon == "zebra" and description.runs_holdfast:
+            arguments = self.holdfast.zebra_arguments(self, node)
         router = self.tgen.gears[node]
-        router.load_config(RD[daemon], str(source), " ".join(self.holdfast.zebra_arguments(self, node)) if ours else "")
+        router.load_config(RD[daemon], str(source), " ".join(map(str, arguments)))
         (self.directory(node) / f"{daemon}.pid").unlink(missing_ok=True)
         failed = router.net.startRouterDaemons([daemon])
         assert not failed, f"{node}: {failed}"
