@@ -160,8 +160,9 @@ def test_a_stopped_fpmd_holds_zebra_up_no_more_than_none(routers):
             assert eventually(lambda: overflows(r1), 20) or FRR_VERSION >= (10, 0)
             (answers, slowest), (answers_without, slowest_without) = ask_all(routers, SECONDS)
         grown, grown_without = [resident(router) - one for router, one in zip(routers, before)]
-        assert 4 * answers > answers_without and slowest < 10 * slowest_without, (answers, slowest, answers_without,
-                                                                                  slowest_without)
+        # A half second is what a busy machine may take from either.
+        assert 4 * answers > answers_without and slowest < max(10 * slowest_without, 0.5), (
+            answers, slowest, answers_without, slowest_without)
         assert grown < 2 * grown_without + BUFFERS, (grown, grown_without)
         assert eventually(lambda: kernel_routes(r1) == routes + ROUTES, 20)
         r1.run("kill -CONT " + fpmd.pid)
