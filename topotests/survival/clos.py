@@ -90,6 +90,7 @@ class TopotestNetwork(Network):
         super().__init__(TopotestRun(tgen), description, holdfast)
         self.tgen = tgen
         self.lost_zebra = set()  # nodes whose bgpd lived on without a zebra for a while
+        self.graceful = set()  # nodes whose bgpd is started to restart gracefully: without BFD, which is against it
 
     def _ip(self, commands, node=None):
         self.run.execute(node, ["ip", "-batch", "-"], input=commands)
@@ -123,6 +124,10 @@ class TopotestNetwork(Network):
             "bgpd": lambda: self.topology.bgpd_config(description, node in self.serving),
             "mgmtd": lambda: "",
         }[daemon]()
+        if daemon == "bgpd" and node in self.graceful:
+            text = text.replace(" bgp graceful-restart-disable\n",
+                                " bgp graceful-restart\n bgp graceful-restart preserve-fw-state\n")
+            text = text.replace(" neighbor FABRIC bfd profile fabric\n", "")
         source = self.run.directory / node / f"{daemon}.conf"
         source.write_text(text)
         arguments = self._beside(node).get(daemon, [])

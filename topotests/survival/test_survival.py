@@ -351,6 +351,52 @@ def test_zebra_ends_and_is_started_again(clos, how):
     Outcome(clos, client).all_lived(but=server)
 
 
+def restart_bgpd(clos, server, how):
+    clos.network.stop_daemon(server, "bgpd", how)
+    clos.network.start_daemon(server, "bgpd")
+    clos.await_bgpd(server)
+
+
+@pytest.fixture
+def graceful(clos):
+    """A server whose bgpd restarts gracefully, as its leaves know: BGP's own means against what a restart costs. There is
+    no BFD between them: a bgpd that ends takes its BFD sessions along, and the leaves take that for a loss of the link."""
+    server = clos.topology.servers[4].name
+
+    def configure_leaves(*lines):
+        for leaf in clos.topology.uplinks(server):
+            with clos.network.vty(leaf, "bgpd") as vty:
+                vty.configure([f"router bgp {clos.topology.nodes[leaf].asn}", *lines])
+
+    configure_leaves("no bgp graceful-restart-disable", "no neighbor FABRIC bfd")
+    clos.network.graceful.add(server)
+    restart_bgpd(clos, server, signal.SIGTERM)
+    clos.holdfast.await_ready(clos.network)
+    yield server
+    clos.network.graceful.discard(server)
+    configure_leaves("bgp graceful-restart-disable", "neighbor FABRIC bfd", "neighbor FABRIC bfd profile fabric")
+    restart_bgpd(clos, server, signal.SIGTERM)
+
+
+def test_bgpd_restarts_gracefully(clos, graceful):
+    """No session of the server is lost, no route, no pin."""
+    client = clos.connect()
+    detour_some(clos, clos.topology.servers[1].name)
+    leaves = clos.topology.uplinks(graceful)
+    routes, there = clos.bgp_routes(graceful), [clos.bgp_routes(leaf) for leaf in leaves]
+    pins, kernel = clos.pins(graceful), clos.kernel_pins(graceful)
+    assert pins and set(pins) == kernel
+    clos.network.stop_daemon(graceful, "bgpd", signal.SIGKILL)
+    time.sleep(1.5)
+    assert clos.bgp_routes(graceful) == routes and [clos.bgp_routes(leaf) for leaf in leaves] == there
+    assert clos.pins(graceful).items() >= pins.items() and clos.kernel_pins(graceful) >= kernel
+    clos.network.start_daemon(graceful, "bgpd")
+    clos.await_bgpd(graceful)
+    clos.holdfast.await_ready(clos.network)
+    assert clos.pins(graceful).items() >= pins.items() and clos.kernel_pins(graceful) >= kernel
+    Outcome(clos, client).all_lived()
+
+
 def test_an_isolated_server_keeps_its_pins(clos):
     client = clos.connect()
     detour_some(clos, clos.topology.servers[2].name)
