@@ -131,7 +131,8 @@ DEFPY_YANG(holdfast_key_file, holdfast_key_file_cmd, "[no$no] directory key-file
 	struct holdfast_config scratch;
 	struct error error;
 
-	/* Whether it can be read is fpmd's to find out: zebra would wait for a file system that hangs. */
+	/* Whether it can be read is fpmd's to find out: zebra would wait for a file system that
+	 * hangs. */
 	if (!no && holdfast_key_file_set(&scratch, path, &error))
 		return refuse(vty, &error);
 	return change(vty, no, "./directory/key-file", path);
