@@ -54,7 +54,8 @@ class Holdfast:
         for node in network.topology.holdfast_nodes:
             self.start(network, node)
 
-    def _block(self, node):
+    def block(self, node):
+        """Lines of the block."""
         return [
             "holdfast", f" prefix {topology.VIP}/32", f" member-range {topology.MEMBER_RANGE}",
             f" local-member {node.member}", f" directory key-file {self.key_file}", "exit",
@@ -62,7 +63,7 @@ class Holdfast:
 
     def zebra_config(self, node):
         """Of zebra's own file."""
-        return "".join(f"{line}\n" for line in self._block(node)) if node.runs_holdfast and not self.mgmtd_module else ""
+        return "".join(f"{line}\n" for line in self.block(node)) if node.runs_holdfast and not self.mgmtd_module else ""
 
     def daemons(self, node):
         """What runs beside zebra on a node, and starts before it: {daemon: more arguments}."""
@@ -76,7 +77,7 @@ class Holdfast:
         while True:
             try:
                 with network.vty(node.name, "mgmtd") as vty:
-                    vty.configure(self._block(node))
+                    vty.configure(self.block(node))
                 return
             except LabError:  # mgmtd has no time for us while it configures a zebra that just started
                 if time.monotonic() > end:

@@ -31,6 +31,9 @@ class StockHoldfast(TopotestHoldfast):
             return super().zebra_config(node)
         return "fpm address 127.0.0.1\n" + ("no fpm use-next-hop-groups\n" if node.number % 2 else "")
 
+    def daemons(self, node):
+        return super().daemons(node) if node.name == self.with_module else {}
+
     def prepare(self, network):
         self.with_module = network.topology.servers[-1].name
         super().prepare(network)
@@ -44,9 +47,9 @@ class StockHoldfast(TopotestHoldfast):
 
     def write_config(self, network, server, *more):
         """The block that zebra would have, and more lines at its end."""
-        text = TopotestHoldfast.zebra_config(self, network.topology.nodes[server])
+        lines = self.block(network.topology.nodes[server])
         path = self.config_file(network, server)
-        path.write_text(text.replace("exit\n", "".join(f" {line}\n" for line in more) + "exit\n"))
+        path.write_text("".join(f"{line}\n" for line in [*lines[:-1], *[f" {line}" for line in more], lines[-1]]))
         shutil.chown(path, "frr", "frr")
 
     def bpf_arguments(self, network):
