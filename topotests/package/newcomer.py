@@ -22,7 +22,7 @@ BLOCKS = re.findall(r"^```\n(.*?)^```\n", README, re.MULTILINE | re.DOTALL)
 VIP, PORT = "192.0.2.80", 8080
 SERVERS = (1, 2, 3)
 SESSIONS = 60
-OWN = ("/etc/frr", "/var/lib/frr", "/var/log")
+OWN = [path for path in ("/etc/frr", "/var/lib/frr", "/var/log") if os.path.isdir(path)]  # 8.4 has no /var/lib/frr
 # sudo and systemctl as they act on a host with systemd, which namespaces have not.
 PROGRAMS = {
     "sudo": '#!/bin/sh\nexec "$@"\n',
