@@ -13,6 +13,7 @@ part that worked.
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -140,6 +141,15 @@ def reload():
     assert {daemon: pid(daemon) for daemon in before} == before
 
 
+def watched():
+    """zebra dies, and watchfrr starts it and what depends on it again: with the block, and fpmd finds the new one."""
+    before = pid("zebra")
+    os.kill(before, signal.SIGKILL)
+    assert eventually(lambda: (RUN / "zebra.pid").exists() and pid("zebra") != before and daemons_up(), 60)
+    assert eventually(lambda: BLOCK in vtysh("show running-config", check=False), 30)
+    assert eventually(lambda: answers("running", "192.0.2.80"))
+
+
 def upgrade():
     """FRR's package is installed once more under the diversion, and then another version of it; and back."""
     vtysh("configure", "router bgp 65001", "bgp router-id 10.255.0.3")
@@ -244,6 +254,7 @@ def main():
     passed("write, boot")
     reload()
     passed("reload")
+    watched()
     upgrade()
     passed("upgrade")
     run(FRRINIT + " stop")
