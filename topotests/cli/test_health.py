@@ -113,12 +113,13 @@ def test_configured_in_a_storm(routers):
         enter(r1, BLOCK)
         before = kernel_routes(r1)
         with Storms([r1]):
-            for seconds in range(5, 13):
+            for seconds in range(5, 10):
                 configure(r1, "holdfast", "pins check-interval %d" % seconds)
                 time.sleep(0.2)
-        assert eventually(lambda: kernel_routes(r1) == before + ROUTES, 20)
+        # With a sanitizer, on a busy machine, zebra is behind by far.
+        assert eventually(lambda: kernel_routes(r1) == before + ROUTES, 60), vtysh(r1, "show ip route summary")
         assert eventually(lambda: len(fpmd.routes()) == ROUTES, 20), len(fpmd.routes())
-        assert fpmd.got("config")[-1]["pin-check"] == 12
+        assert fpmd.got("config")[-1]["pin-check"] == 9
     finally:
         fpmd.stop()
         configure(r1, "no holdfast")
