@@ -24,6 +24,7 @@ from test_cli import FRR_VERSION, Peer, configure, enter, eventually, kernel_rou
 
 BLOCK = "holdfast\n member-range 10.2.0.0/16\n"
 ROUTES = 10000
+BUFFER = "-s 90000000"  # as /etc/frr/daemons has it: with less, zebra itself misses routes in a storm
 SECONDS = 5
 BUFFERS = 2 << 20  # the module's: 1 MiB queue, 192 KiB for frames that come and go
 # Asks zebra one question after the other for a while, and says how many it answered and how long the slowest took.
@@ -58,9 +59,9 @@ def routers(request):
     for name, router in tgen.gears.items():
         if name.startswith("r"):
             if name == "r1":
-                CONFTEST.load_module(router)
+                CONFTEST.load_module(router, BUFFER)
             else:
-                router.load_config(TopoRouter.RD_ZEBRA, None)
+                router.load_config(TopoRouter.RD_ZEBRA, None, BUFFER)
             router.run("touch /etc/frr/vtysh.conf")
     tgen.start_router()
     both = [tgen.gears["r1"], tgen.gears["r2"]]
