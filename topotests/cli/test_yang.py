@@ -204,8 +204,9 @@ def state_file():
 
 
 def test_operational_data_are_what_fpmd_told(r1, peer, state_file):
-    shown = json.loads(vtysh(r1, "show yang operational-data /frr-holdfast:holdfast zebra"))
-    assert shown in ({}, {"frr-holdfast:holdfast": {"state": {"connected": False}}})
+    # What was wrong with the last configuration is there until its end takes effect.
+    assert eventually(lambda: json.loads(vtysh(r1, "show yang operational-data /frr-holdfast:holdfast zebra"))
+                      in ({}, {"frr-holdfast:holdfast": {"state": {"connected": False}}}))
     peer("--state %s --problem 'no CAP_BPF: start fpmd as root'" % state_file)
     enter(r1, "holdfast\n prefix 192.0.2.80/32\n")
     assert eventually(lambda: "summary" in operational(r1), 8)
