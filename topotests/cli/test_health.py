@@ -165,8 +165,9 @@ def test_a_stopped_fpmd_holds_zebra_up_no_more_than_none(routers):
         # A half second is what a busy machine may take from either.
         assert 4 * answers > answers_without and slowest < max(10 * slowest_without, 0.5), (
             answers, slowest, answers_without, slowest_without)
-        assert grown < 2 * grown_without + BUFFERS, (grown, grown_without)
-        assert eventually(lambda: kernel_routes(r1) == routes + ROUTES, 20)
+        # 10.3 gives the kernel's routes to its dataplane because the module asks for that, and queues more of them.
+        assert grown < 2 * grown_without + BUFFERS or (10, 0) <= FRR_VERSION < (10, 6), (grown, grown_without)
+        assert eventually(lambda: kernel_routes(r1) == routes + ROUTES, 60)
         r1.run("kill -CONT " + fpmd.pid)
         assert eventually(lambda: len(fpmd.routes()) == ROUTES, 20), len(fpmd.routes())
     finally:
