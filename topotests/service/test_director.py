@@ -322,7 +322,8 @@ def test_graceful_restart(routers, restarted):
 
     if router == r1:
         with open("/tmp/bgpd.%d.conf" % os.getpid(), "w") as file:
-            file.write(graceful(r1.run("cat /etc/frr/bgpd.conf")))
+            # One that comes back waits for all that it is told, else the first neighbour's paths are the only ones.
+            file.write(graceful(r1.run("cat /etc/frr/bgpd.conf")).replace(" bgp bestpath", " update-delay 15\n bgp bestpath"))
         r1.run("cp %s /etc/frr/bgpd.conf; rm %s" % (file.name, file.name))
         end(r1, "bgpd")
         assert not r1.net.startRouterDaemons(["bgpd"])
@@ -332,7 +333,7 @@ def test_graceful_restart(routers, restarted):
     time.sleep(1.5)
     assert route() == ["r1-eth0", "r1-eth1"] and all_go_on(c1)
     assert not router.net.startRouterDaemons(["bgpd"])
-    assert eventually(lambda: bgp_neighbour("BGP state = Established"), 20)
+    assert eventually(lambda: vtysh(r1, "show bgp neighbors").count("BGP state = Established") == 2, 20)
     time.sleep(1.5)
     assert route() == ["r1-eth0", "r1-eth1"] and all_go_on(c1)
     assert flows(r1) == before and {path["interface"]: path["id"] for path in paths(r1)} == ids
