@@ -84,7 +84,7 @@ class Storms:
                     for i in range(ROUTES):
                         file.write("route %s 10.2.%d.%d/32 via 10.1.0.2 dev %s-eth0\n"
                                    % (action, i // 250, i % 250, router.name))
-            script = "while ip -batch %s.replace && sleep 0.1 && ip -batch %s.del; do sleep 0.1; done" % (2 * (self.path(router),))
+            script = "while ip -batch %s.replace && sleep 0.4 && ip -batch %s.del; do sleep 0.4; done" % (2 * (self.path(router),))
             self.running[router] = router.run("setsid sh -c '%s' >%s.out 2>&1 </dev/null & echo $!"
                                               % (script, self.path(router))).strip()
 
@@ -161,14 +161,14 @@ def test_a_stopped_fpmd_holds_zebra_up_no_more_than_none(routers):
         r1.run("kill -STOP " + fpmd.pid)
         with Storms(routers):
             assert FRR_VERSION >= (10, 0) or eventually(lambda: overflows(r1), 20)
-            (answers, slowest), (answers_without, slowest_without) = ask_all(routers, SECONDS)
+            # One after the other: two that ask without a pause would compete for the machine.
+            (answers, slowest), (answers_without, slowest_without) = [ask_all([one], SECONDS)[0] for one in routers]
         grown, grown_without = [resident(router) - one for router, one in zip(routers, before)]
         # A half second is what a busy machine may take from either.
         assert 4 * answers > answers_without and slowest < max(10 * slowest_without, 0.5), (
             answers, slowest, answers_without, slowest_without)
-        # 10.3 gives the kernel's routes to its dataplane because the module asks for that, and queues more of them.
-        assert grown < 2 * grown_without + BUFFERS or (10, 0) <= FRR_VERSION < (10, 6), (grown, grown_without)
-        assert eventually(lambda: kernel_routes(r1) == routes + ROUTES, 60)
+        assert grown < 2 * grown_without + BUFFERS, (grown, grown_without)
+        assert eventually(lambda: kernel_routes(r1) == routes + ROUTES, 20)
         r1.run("kill -CONT " + fpmd.pid)
         assert eventually(lambda: len(fpmd.routes()) == ROUTES, 20), len(fpmd.routes())
     finally:
